@@ -1,0 +1,95 @@
+"""One family of errors. The raiser writes what happened and what to do; page, API and CLI only translate.
+
+Every class says once how each of the three shows it, so that no second list of errors exists.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+
+class EsmvizError(Exception):
+    """Something a person can understand and mend.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, and why. Plain text; shown to people, never rendered as markup.
+    hint : str
+        The way out.
+    """
+
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 422
+    severity: ClassVar[Literal["error", "warning", "info"]] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InvalidSequenceError(EsmvizError):
+    """A letter, header or file that cannot be read as proteins; names record, line and position."""
+
+
+class SequenceTooLongError(EsmvizError):
+    """Longer than the model or a setting allows; says which models take it."""
+
+    http_status = 413
+
+
+class UploadTooLargeError(EsmvizError):
+    """Over a limit of Settings; says the limit."""
+
+    http_status = 413
+
+
+class UnknownModelError(EsmvizError):
+    """No such model; lists what there is instead."""
+
+    http_status = 404
+    severity = "warning"
+
+
+class OutputNotProvidedError(EsmvizError):
+    """The model does not give this output; lists models that do."""
+
+    severity = "warning"
+
+
+class InvalidSettingError(EsmvizError):
+    """An ESMVIZ_* variable that is misspelt or has a value that cannot be read."""
+
+    exit_code = 3
+    http_status = 500
+
+
+class ModelUnavailableError(EsmvizError):
+    """Weights missing, no network, an extra not installed, not enough memory: says which, and the command."""
+
+    exit_code = 3
+    http_status = 503
+
+
+class CorruptCheckpointError(EsmvizError):
+    """A missing or unexpected tensor, or a shape that differs: half-loaded weights never run."""
+
+    exit_code = 3
+    http_status = 503
+
+
+class OutOfMemoryError(EsmvizError):
+    """One protein alone does not fit."""
+
+    exit_code = 3
+    http_status = 413
+
+
+class CancelledError(EsmvizError):
+    """The visitor, or the last visitor who wanted it, left. Not a failure."""
+
+    severity = "info"

@@ -1,0 +1,104 @@
+"""Index to text for people, in one place: residues count from 0 inside and from 1 here."""
+
+from __future__ import annotations
+
+from esmviz.types import Provenance
+
+AMINO_ACID_NAMES = {
+    "A": "alanine, aliphatic",
+    "C": "cysteine, sulphur",
+    "D": "aspartate, negative",
+    "E": "glutamate, negative",
+    "F": "phenylalanine, aromatic",
+    "G": "glycine, no side chain",
+    "H": "histidine, basic aromatic",
+    "I": "isoleucine, aliphatic",
+    "K": "lysine, positive",
+    "L": "leucine, aliphatic",
+    "M": "methionine, sulphur",
+    "N": "asparagine, amide",
+    "P": "proline, ring on the backbone",
+    "Q": "glutamine, amide",
+    "R": "arginine, positive",
+    "S": "serine, hydroxyl",
+    "T": "threonine, hydroxyl",
+    "V": "valine, aliphatic",
+    "W": "tryptophan, aromatic",
+    "Y": "tyrosine, aromatic hydroxyl",
+    "B": "aspartate or asparagine",
+    "Z": "glutamate or glutamine",
+    "X": "unknown residue",
+    "U": "selenocysteine",
+    "O": "pyrrolysine",
+}
+
+
+def residue_label(index: int, letter: str) -> str:
+    """Name of the residue at 0-based ``index``.
+
+    >>> residue_label(0, "M")
+    'M1'
+    """
+    return f"{letter}{index + 1}"
+
+
+def residue_labels(sequence: str, start: int = 0) -> list[str]:
+    """Names of all residues of a sequence whose first residue has the 0-based index ``start``.
+
+    >>> residue_labels("MK", start=9)
+    ['M10', 'K11']
+    """
+    return [residue_label(start + offset, letter) for offset, letter in enumerate(sequence)]
+
+
+def residue_in_words(index: int, letter: str) -> str:
+    """Name with the amino acid spelt out.
+
+    >>> residue_in_words(90, "V")
+    'V91 (valine, aliphatic)'
+    """
+    return f"{residue_label(index, letter)} ({AMINO_ACID_NAMES[letter]})"
+
+
+def mutation_label(index: int, wild_type: str, mutant: str) -> str:
+    """Name of a substitution at the 0-based ``index``.
+
+    >>> mutation_label(122, "A", "V")
+    'A123V'
+    """
+    return f"{wild_type}{index + 1}{mutant}"
+
+
+def span_label(start: int, stop: int) -> str:
+    """1-based inclusive span of the 0-based half-open range.
+
+    >>> span_label(0, 512)
+    '1-512'
+    """
+    return f"{start + 1}-{stop}"
+
+
+def head_label(head: int) -> str:
+    """1-based number of a 0-based head, as text.
+
+    >>> head_label(0)
+    '1'
+    """
+    return str(head + 1)
+
+
+def caption(provenance: Provenance, *extra: str) -> str:
+    """One line that lets a screenshot explain itself.
+
+    >>> caption(Provenance("mini", "1234567890abcdef", "float32", layer=3, head=0), "centred")
+    'model mini · layer 3 · head 1 · float32 · revision 12345678 · centred'
+    """
+    parts = [f"model {provenance.model}"]
+    if provenance.layer is not None:
+        parts.append(f"layer {provenance.layer}")
+    if provenance.head is not None:
+        parts.append(f"head {head_label(provenance.head)}")
+    parts += [provenance.precision, f"revision {provenance.revision[:8]}"]
+    if provenance.windows:
+        parts.append("windows " + ", ".join(span_label(*window) for window in provenance.windows))
+    return " · ".join([*parts, *filter(None, extra)])

@@ -1,0 +1,211 @@
+"""The nouns of esmviz: frozen values that hold numbers and say what they are.
+
+Axes: ``N`` proteins, ``L`` residues of one protein (special tokens already gone), ``n`` requested layers, ``H`` heads,
+``D`` model width, ``A`` the 20 amino acids in ``AMINO_ACIDS`` order. Arrays are float32. Indices count from 0, apart from
+a layer, which is a name: 0 is the input embedding, ``i`` is the output of block ``i``, and layer ``n_layers`` is after the
+final norm. Attention of block ``i`` is layer ``i``, so attention layers run from 1 to ``n_layers``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"  # the order of every axis A, in files too
+AMBIGUOUS = "BZXUO"  # letters the models know but that name no single standard amino acid
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+Output = Literal["logits", "hidden_states", "attentions", "contacts", "structure"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Pooling = Literal["mean", "max", "bos"]
+
+
+@dataclass(frozen=True)
+class ProteinRecord:
+    """One protein: an id, upper-case residues of ``AMINO_ACIDS`` or ``AMBIGUOUS``, and what its header said."""
+
+    id: str
+    sequence: str
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model is and can do, as data: pages ask ``provides`` and the sizes, never the name.
+
+    ``max_residues`` is the longest protein the model takes (``None``: no hard limit) and ``trained_residues`` the
+    longest it saw in training. ``published_spearman`` is the ProteinGym zero-shot mean over 217 assays.
+    ``predicts_effects`` is False where a model is known not to rank mutations better than BLOSUM62.
+    """
+
+    name: str
+    family: str
+    repo_id: str
+    revision: str | None
+    n_layers: int
+    n_heads: int
+    d_model: int
+    n_parameters: int
+    max_residues: int | None
+    licence: str
+    provides: frozenset[Output]
+    title: str = ""
+    url: str = ""
+    note: str = ""
+    trained_residues: int | None = None
+    published_spearman: float | None = None
+    predicts_effects: bool = True
+
+
+# Probes say what is kept of the attention while the model runs, layer by layer; nothing ever holds all layers.
+# They are values, so that a request can be a cache key; `models/probes.py` has the torch code behind each.
+
+
+@dataclass(frozen=True)
+class KeepHeads:
+    """Attention of some heads (0-based) of one layer (1-based): (len(heads), L, L), rows are queries."""
+
+    layer: int
+    heads: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        return f"heads-{self.layer}-{'-'.join(map(str, self.heads))}"
+
+
+@dataclass(frozen=True)
+class OverHeads:
+    """Mean or maximum over all heads of layers ``first`` to ``last`` (1-based, inclusive): (L, L)."""
+
+    first: int
+    last: int
+    how: Literal["mean", "max"] = "mean"
+
+    @property
+    def key(self) -> str:
+        return f"{self.how}-{self.first}-{self.last}"
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Block means of every head of every layer: (n_layers, H, s, s) with s = min(L, size)."""
+
+    size: int = 48
+
+    @property
+    def key(self) -> str:
+        return f"thumbnails-{self.size}"
+
+
+@dataclass(frozen=True)
+class ContactHead:
+    """Contact probabilities of the checkpoint's own trained regression: (L, L), symmetric, 0 to 1."""
+
+    @property
+    def key(self) -> str:
+        return "contacts"
+
+
+Probe = KeepHeads | OverHeads | Thumbnails | ContactHead
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to get out of one forward pass. Hashable, so that it can be part of a cache key.
+
+    ``layers`` may be negative as in Python (-1 is the last); ``resolved`` makes them names.
+    """
+
+    logits: bool = False
+    layers: tuple[int, ...] = ()
+    pooling: Pooling | None = None
+    keep_residues: bool = False
+    probes: tuple[Probe, ...] = ()
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What one protein gave. Arrays are float32, read-only, special tokens gone.
+
+    ``logits`` (L, A) raw, ``hidden_states`` (n, L, D), ``pooled`` (n, D), ``probes`` by ``Probe.key``;
+    ``precision`` is the one really used, ``windows`` is () when the protein ran in one piece.
+    """
+
+    logits: FloatArray | None = None
+    hidden_states: FloatArray | None = None
+    pooled: FloatArray | None = None
+    probes: Mapping[str, FloatArray] = field(default_factory=dict)
+    precision: str = "float32"
+    windows: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def n_bytes(self) -> int:
+        arrays = [self.logits, self.hidden_states, self.pooled, *self.probes.values()]
+        return sum(array.nbytes for array in arrays if array is not None)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a picture or a file comes from; goes into every caption and every file. ``head`` is 0-based."""
+
+    model: str
+    revision: str
+    precision: str
+    layer: int | None = None
+    head: int | None = None
+    windows: tuple[tuple[int, int], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class EmbeddingKey:
+    """All that could change a vector; not the FASTA header, not the time."""
+
+    model: str
+    revision: str
+    layer: int
+    pooling: str
+    precision: str
+    windowing: str
+    sequence: str
+
+    def digest(self) -> str:
+        """SHA-256 over all fields, as hexadecimal text."""
+        return hashlib.sha256("\x1f".join(map(str, asdict(self).values())).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class EmbeddingSet:
+    """Vectors (N, D) of N proteins from one model, layer and pooling; only such vectors are comparable."""
+
+    ids: tuple[str, ...]
+    vectors: FloatArray
+    model: str
+    revision: str
+    layer: int
+    pooling: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Points (N, 2 or 3) on a map, with the method and parameters that made it."""
+
+    ids: tuple[str, ...]
+    coords: FloatArray
+    method: str
+    params: Mapping[str, Any]
