@@ -1,0 +1,192 @@
+"""The models offered by name. A new model of a known family is one line here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from esmviz.types import ModelSpec, Output
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+MINI_FOLDER = ASSETS / "mini"
+
+CORE: frozenset[Output] = frozenset({"logits", "hidden_states", "attentions"})
+WITH_CONTACTS: frozenset[Output] = CORE | {"contacts"}
+
+
+Shape = tuple[int, int, int]  # layers, heads, width
+
+# As recorded by Synthyra/FastPLMs (src/fastplms/models.toml, 2026-08-11). ESM-2 15B was not recorded: a download of it
+# states the commit it resolved.
+REVISIONS = {
+    "facebook/esm2_t6_8M_UR50D": "c731040fcd8d73dceaa04b0a8e6329b345b0f5df",
+    "facebook/esm2_t12_35M_UR50D": "6fbf070e65b0b7291e7bbcd451118c216cff79d8",
+    "facebook/esm2_t30_150M_UR50D": "a695f6045e2e32885fa60af20c13cb35398ce30c",
+    "facebook/esm2_t33_650M_UR50D": "08e4846e537177426273712802403f7ba8261b6c",
+    "facebook/esm2_t36_3B_UR50D": "476b639933c8baad5ad09a60ac1a87f987b656fc",
+    "biohub/ESMC-300M": "a59b831785f907e96e6a246b1d142bfb76df31ee",
+    "biohub/ESMC-600M": "a7e82012c83126b9eedb055fea9fa84b6c02f094",
+    "biohub/ESMC-6B": "45b0fa5d7fb06faefbd5e3b89bdcef35d564e79a",
+}
+
+# Of the files at those revisions: 64 digits are the SHA-256 of the content, 40 are the git blob id.
+HASHES = {
+    "facebook/esm2_t6_8M_UR50D": {
+        "config.json": "c2c6e65a87d9d20d47699ae236d605b80c741dd3",
+        "model.safetensors": "24c5fa474c48f3b754b86efe752d5f189d2bcd88190fa2270fc92b2ef3034189",
+    },
+    "facebook/esm2_t12_35M_UR50D": {
+        "config.json": "3f64131bb610ed1ce482c4b5421fc358c785278f",
+        "model.safetensors": "e35647818e0e064351d4531ed480d225a002567b4b2b93ad3a9246d753150fc0",
+    },
+    "facebook/esm2_t30_150M_UR50D": {
+        "config.json": "52e04179e6fbad6663a94ea5cc44f09d764c5cd4",
+        "model.safetensors": "c3f1da8aea53bddd32c246c86168c23b9fd72341fb9db9a94436f855f5053566",
+    },
+    "facebook/esm2_t33_650M_UR50D": {
+        "config.json": "a956a25d277f30bd870d3760b9a116f19ead885e",
+        "model.safetensors": "a08adabb949fa67ad3c14b509d04fd60368b35007b0095e3358f81200c4f4db0",
+    },
+    "facebook/esm2_t36_3B_UR50D": {
+        "config.json": "69e7563923f87d2d7439bfb83e5a19b44b46d71b",
+        "pytorch_model-00001-of-00002.bin": "0f971f11c449d21422aa982b791619c10351972992c735f4c3cd43fe09790412",
+        "pytorch_model-00002-of-00002.bin": "7560b46fc383c691fb74b915b7d4bcef40d3df181447f16ba4b298845e308d0c",
+    },
+    "biohub/ESMC-300M": {
+        "config.json": "9a49eacf4e65c39f74381f0f0d240e3b89ef43d7",
+        "model.safetensors": "0772d8fe64bb25e14fe6f23b80e3c9a7d215d0da3c6cba5bd356d7c0e0bb22cc",
+    },
+    "biohub/ESMC-600M": {
+        "config.json": "71c8241dc28a5fb636248267a0927c0242b264c1",
+        "model.safetensors": "e4232c30fd35fe2f57051ec88a703996ac94520580b4b836894207a3d45d9ff8",
+    },
+    "biohub/ESMC-6B": {
+        "config.json": "19f5fb09e4f630fb5b748a497183c22a87ec5102",
+        "model-00001-of-00006.safetensors": "bd90149ff223e6ac1a0cac6147a5ae0df20d3a21df4f65356a1f19cd14f4aa8a",
+        "model-00002-of-00006.safetensors": "f75e2144d8269fe2eb4b3e0823fb089b94f176d8024153e85b8fb573a42294fa",
+        "model-00003-of-00006.safetensors": "f699f01ecc9691d9c6470492765fe54b8b5d2e9f277c139e89427433ffdfe0b2",
+        "model-00004-of-00006.safetensors": "46add1b7be098bbfdc3073884851ba3057f1b33ea23a158b650a37007dabd13d",
+        "model-00005-of-00006.safetensors": "1e1cb62f060a34e18f54a31a76683ef888b8cec59e73315f5b31d25d45a1f88c",
+        "model-00006-of-00006.safetensors": "56c73e13ae96e777ce65eee99364056069ef93b646470f352f83c5f1037b1b18",
+    },
+}
+
+
+def _facts(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
+    """The embedded model: its sizes and what it can do are written beside its weights, in config and card."""
+    config, card = _facts(folder, "config.json"), _facts(folder, "card.json")
+    return ModelSpec(
+        name="mini",
+        family="esm",
+        repo_id="",
+        revision=None,
+        n_layers=config.get("num_hidden_layers", 6),
+        n_heads=config.get("num_attention_heads", 8),
+        d_model=config.get("hidden_size", 256),
+        n_parameters=card.get("n_parameters", 4_813_906),
+        max_residues=None,
+        licence=card.get("licence", "MIT"),
+        provides=WITH_CONTACTS if card.get("contacts") is True else CORE,
+        title="mini (embedded)",
+        note="Comes with esmviz: small, for a first look. Use a larger model for conclusions.",
+        trained_residues=card.get("trained_residues"),
+        predicts_effects=card.get("predicts_effects") is True,
+    )
+
+
+def _esm2(
+    name: str,
+    repo: str,
+    revision: str | None,
+    shape: tuple[int, int, int],
+    n_parameters: int,
+    rho: float,
+    note: str,
+) -> ModelSpec:
+    n_layers, n_heads, d_model = shape
+    return ModelSpec(
+        name=name,
+        family="esm",
+        repo_id=f"facebook/{repo}",
+        revision=REVISIONS.get(f"facebook/{repo}"),
+        n_layers=n_layers,
+        n_heads=n_heads,
+        d_model=d_model,
+        n_parameters=n_parameters,
+        max_residues=None,
+        licence="MIT",
+        provides=WITH_CONTACTS,
+        title=f"ESM-2 {name.removeprefix('esm2-').upper()}",
+        url=f"https://huggingface.co/facebook/{repo}",
+        note=note,
+        trained_residues=1022,
+        published_spearman=rho,
+    )
+
+
+def _esmc(
+    name: str,
+    repo: str,
+    revision: str,
+    shape: tuple[int, int, int],
+    n_parameters: int,
+    rho: float | None,
+    note: str,
+) -> ModelSpec:
+    n_layers, n_heads, d_model = shape
+    return ModelSpec(
+        name=name,
+        family="esmc",
+        repo_id=f"biohub/{repo}",
+        revision=REVISIONS.get(f"biohub/{repo}"),
+        n_layers=n_layers,
+        n_heads=n_heads,
+        d_model=d_model,
+        n_parameters=n_parameters,
+        max_residues=None,
+        licence="MIT",
+        provides=CORE,
+        title=f"ESM C {name.removeprefix('esmc-').upper()}",
+        url=f"https://huggingface.co/biohub/{repo}",
+        note=note,
+        trained_residues=2046,
+        published_spearman=rho,
+    )
+
+
+_MODELS = (
+    _mini(),
+    _esm2("esm2-8m", "esm2_t6_8M_UR50D", (6, 20, 320), 7_512_474, 0.226, "Runs anywhere; for a first look."),
+    _esm2("esm2-35m", "esm2_t12_35M_UR50D", (12, 20, 480), 33_501_394, 0.321, "Light enough for any laptop."),
+    _esm2(
+        "esm2-150m",
+        "esm2_t30_150M_UR50D",
+        (30, 20, 640),
+        148_140_154,
+        0.387,
+        "Well within a laptop's memory.",
+    ),
+    _esm2(
+        "esm2-650m",
+        "esm2_t33_650M_UR50D",
+        (33, 20, 1280),
+        651_043_254,
+        0.414,
+        "The ESM-2 to trust for mutations.",
+    ),
+    _esm2(
+        "esm2-3b", "esm2_t36_3B_UR50D", (36, 40, 2560), 2_839_005_634, 0.406, "Needs a GPU or much patience."
+    ),
+    _esm2("esm2-15b", "esm2_t48_15B_UR50D", (48, 40, 5120), 15_129_100_194, 0.400, "Needs a very large GPU."),
+    _esmc("esmc-300m", "ESMC-300M", (30, 15, 960), 332_997_184, 0.406, "Near ESM-2 650M at half the size."),
+    _esmc("esmc-600m", "ESMC-600M", (36, 18, 1152), 575_036_992, 0.405, "Deeper and wider than 300M."),
+    _esmc("esmc-6b", "ESMC-6B", (80, 40, 2560), 6_352_005_184, None, "Needs a large GPU."),
+)
+
+CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in _MODELS}
