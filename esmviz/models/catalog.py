@@ -13,11 +13,9 @@ MINI_FOLDER = ASSETS / "mini"
 
 CORE: frozenset[Output] = frozenset({"logits", "hidden_states", "attentions"})
 WITH_CONTACTS: frozenset[Output] = CORE | {"contacts"}
-
-
 Shape = tuple[int, int, int]  # layers, heads, width
 
-# As recorded by Synthyra/FastPLMs (src/fastplms/models.toml, 2026-08-11). ESM-2 15B was not recorded: a download of it
+# As recorded by Synthyra/FastPLMs (src/fastplms/models.toml, 2026-08-11). ESM-2 15B was not: a download of it
 # states the commit it resolved.
 REVISIONS = {
     "facebook/esm2_t6_8M_UR50D": "c731040fcd8d73dceaa04b0a8e6329b345b0f5df",
@@ -29,6 +27,11 @@ REVISIONS = {
     "biohub/ESMC-600M": "a7e82012c83126b9eedb055fea9fa84b6c02f094",
     "biohub/ESMC-6B": "45b0fa5d7fb06faefbd5e3b89bdcef35d564e79a",
 }
+
+
+def _shards(pattern: str, *hashes: str) -> dict[str, str]:
+    return {pattern.format(number, len(hashes)): value for number, value in enumerate(hashes, 1)}
+
 
 # Of the files at those revisions: 64 digits are the SHA-256 of the content, 40 are the git blob id.
 HASHES = {
@@ -50,8 +53,11 @@ HASHES = {
     },
     "facebook/esm2_t36_3B_UR50D": {
         "config.json": "69e7563923f87d2d7439bfb83e5a19b44b46d71b",
-        "pytorch_model-00001-of-00002.bin": "0f971f11c449d21422aa982b791619c10351972992c735f4c3cd43fe09790412",
-        "pytorch_model-00002-of-00002.bin": "7560b46fc383c691fb74b915b7d4bcef40d3df181447f16ba4b298845e308d0c",
+        **_shards(
+            "pytorch_model-{:05d}-of-{:05d}.bin",
+            "0f971f11c449d21422aa982b791619c10351972992c735f4c3cd43fe09790412",
+            "7560b46fc383c691fb74b915b7d4bcef40d3df181447f16ba4b298845e308d0c",
+        ),
     },
     "biohub/ESMC-300M": {
         "config.json": "9a49eacf4e65c39f74381f0f0d240e3b89ef43d7",
@@ -63,12 +69,15 @@ HASHES = {
     },
     "biohub/ESMC-6B": {
         "config.json": "19f5fb09e4f630fb5b748a497183c22a87ec5102",
-        "model-00001-of-00006.safetensors": "bd90149ff223e6ac1a0cac6147a5ae0df20d3a21df4f65356a1f19cd14f4aa8a",
-        "model-00002-of-00006.safetensors": "f75e2144d8269fe2eb4b3e0823fb089b94f176d8024153e85b8fb573a42294fa",
-        "model-00003-of-00006.safetensors": "f699f01ecc9691d9c6470492765fe54b8b5d2e9f277c139e89427433ffdfe0b2",
-        "model-00004-of-00006.safetensors": "46add1b7be098bbfdc3073884851ba3057f1b33ea23a158b650a37007dabd13d",
-        "model-00005-of-00006.safetensors": "1e1cb62f060a34e18f54a31a76683ef888b8cec59e73315f5b31d25d45a1f88c",
-        "model-00006-of-00006.safetensors": "56c73e13ae96e777ce65eee99364056069ef93b646470f352f83c5f1037b1b18",
+        **_shards(
+            "model-{:05d}-of-{:05d}.safetensors",
+            "bd90149ff223e6ac1a0cac6147a5ae0df20d3a21df4f65356a1f19cd14f4aa8a",
+            "f75e2144d8269fe2eb4b3e0823fb089b94f176d8024153e85b8fb573a42294fa",
+            "f699f01ecc9691d9c6470492765fe54b8b5d2e9f277c139e89427433ffdfe0b2",
+            "46add1b7be098bbfdc3073884851ba3057f1b33ea23a158b650a37007dabd13d",
+            "1e1cb62f060a34e18f54a31a76683ef888b8cec59e73315f5b31d25d45a1f88c",
+            "56c73e13ae96e777ce65eee99364056069ef93b646470f352f83c5f1037b1b18",
+        ),
     },
 }
 
@@ -100,93 +109,90 @@ def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
     )
 
 
-def _esm2(
-    name: str,
-    repo: str,
-    revision: str | None,
-    shape: tuple[int, int, int],
-    n_parameters: int,
-    rho: float,
-    note: str,
+def _hub(
+    name: str, repo_id: str, shape: Shape, n_parameters: int, spearman: float | None, note: str
 ) -> ModelSpec:
-    n_layers, n_heads, d_model = shape
+    is_esmc = name.startswith("esmc")
     return ModelSpec(
         name=name,
-        family="esm",
-        repo_id=f"facebook/{repo}",
-        revision=REVISIONS.get(f"facebook/{repo}"),
-        n_layers=n_layers,
-        n_heads=n_heads,
-        d_model=d_model,
+        family="esmc" if is_esmc else "esm",
+        repo_id=repo_id,
+        revision=REVISIONS.get(repo_id),
+        n_layers=shape[0],
+        n_heads=shape[1],
+        d_model=shape[2],
         n_parameters=n_parameters,
         max_residues=None,
         licence="MIT",
-        provides=WITH_CONTACTS,
-        title=f"ESM-2 {name.removeprefix('esm2-').upper()}",
-        url=f"https://huggingface.co/facebook/{repo}",
+        provides=CORE if is_esmc else WITH_CONTACTS,
+        title=("ESM C " if is_esmc else "ESM-2 ") + name.partition("-")[2].upper(),
+        url=f"https://huggingface.co/{repo_id}",
         note=note,
-        trained_residues=1022,
-        published_spearman=rho,
-    )
-
-
-def _esmc(
-    name: str,
-    repo: str,
-    revision: str,
-    shape: tuple[int, int, int],
-    n_parameters: int,
-    rho: float | None,
-    note: str,
-) -> ModelSpec:
-    n_layers, n_heads, d_model = shape
-    return ModelSpec(
-        name=name,
-        family="esmc",
-        repo_id=f"biohub/{repo}",
-        revision=REVISIONS.get(f"biohub/{repo}"),
-        n_layers=n_layers,
-        n_heads=n_heads,
-        d_model=d_model,
-        n_parameters=n_parameters,
-        max_residues=None,
-        licence="MIT",
-        provides=CORE,
-        title=f"ESM C {name.removeprefix('esmc-').upper()}",
-        url=f"https://huggingface.co/biohub/{repo}",
-        note=note,
-        trained_residues=2046,
-        published_spearman=rho,
+        trained_residues=2046 if is_esmc else 1022,
+        published_spearman=spearman,
     )
 
 
 _MODELS = (
     _mini(),
-    _esm2("esm2-8m", "esm2_t6_8M_UR50D", (6, 20, 320), 7_512_474, 0.226, "Runs anywhere; for a first look."),
-    _esm2("esm2-35m", "esm2_t12_35M_UR50D", (12, 20, 480), 33_501_394, 0.321, "Light enough for any laptop."),
-    _esm2(
+    _hub(
+        "esm2-8m",
+        "facebook/esm2_t6_8M_UR50D",
+        (6, 20, 320),
+        7_512_474,
+        0.226,
+        "Runs anywhere; for a first look.",
+    ),
+    _hub(
+        "esm2-35m",
+        "facebook/esm2_t12_35M_UR50D",
+        (12, 20, 480),
+        33_501_394,
+        0.321,
+        "Light enough for any laptop.",
+    ),
+    _hub(
         "esm2-150m",
-        "esm2_t30_150M_UR50D",
+        "facebook/esm2_t30_150M_UR50D",
         (30, 20, 640),
         148_140_154,
         0.387,
         "Well within a laptop's memory.",
     ),
-    _esm2(
+    _hub(
         "esm2-650m",
-        "esm2_t33_650M_UR50D",
+        "facebook/esm2_t33_650M_UR50D",
         (33, 20, 1280),
         651_043_254,
         0.414,
         "The ESM-2 to trust for mutations.",
     ),
-    _esm2(
-        "esm2-3b", "esm2_t36_3B_UR50D", (36, 40, 2560), 2_839_005_634, 0.406, "Needs a GPU or much patience."
+    _hub(
+        "esm2-3b",
+        "facebook/esm2_t36_3B_UR50D",
+        (36, 40, 2560),
+        2_839_005_634,
+        0.406,
+        "Needs a GPU or much patience.",
     ),
-    _esm2("esm2-15b", "esm2_t48_15B_UR50D", (48, 40, 5120), 15_129_100_194, 0.400, "Needs a very large GPU."),
-    _esmc("esmc-300m", "ESMC-300M", (30, 15, 960), 332_997_184, 0.406, "Near ESM-2 650M at half the size."),
-    _esmc("esmc-600m", "ESMC-600M", (36, 18, 1152), 575_036_992, 0.405, "Deeper and wider than 300M."),
-    _esmc("esmc-6b", "ESMC-6B", (80, 40, 2560), 6_352_005_184, None, "Needs a large GPU."),
+    _hub(
+        "esm2-15b",
+        "facebook/esm2_t48_15B_UR50D",
+        (48, 40, 5120),
+        15_129_100_194,
+        0.400,
+        "Needs a very large GPU.",
+    ),
+    _hub(
+        "esmc-300m",
+        "biohub/ESMC-300M",
+        (30, 15, 960),
+        332_997_184,
+        0.406,
+        "Near ESM-2 650M at half the size.",
+    ),
+    _hub("esmc-600m", "biohub/ESMC-600M", (36, 18, 1152), 575_036_992, 0.405, "Deeper and wider than 300M."),
+    _hub("esmc-6b", "biohub/ESMC-6B", (80, 40, 2560), 6_352_005_184, None, "Needs a large GPU."),
 )
 
 CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in _MODELS}
