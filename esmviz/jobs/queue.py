@@ -1,0 +1,216 @@
+"""Work that outlives a page run: shared by all who want it, dropped when nobody does.
+
+A lane is a model's name, or ``projection``: inside a lane one thing runs at a time. A job may be a generator
+function; then the lane takes turns between its jobs at every ``yield``, so that one protein never waits for a
+thousand.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Generator, Hashable
+from types import GeneratorType
+from typing import Any
+
+from esmviz.errors import CancelledError
+from esmviz.jobs.job import Clock, Context, Job, stopped
+
+
+class _Task:
+    """A job with the function that makes its result, run step by step."""
+
+    def __init__(self, job: Job, function: Callable[[Context], Any], context: Context) -> None:
+        self.job = job
+        self._function = function
+        self._context = context
+        self._steps: Generator[Any, None, Any] | None = None
+
+    def step(self) -> bool:
+        """Run to the next ``yield`` or to the end; False once the job is over. Never raises."""
+        try:
+            return self._advance()
+        except CancelledError as error:
+            self.job._close("cancelled", error=error)
+        except BaseException as error:  # noqa: BLE001 - kept in the job; result() raises it
+            self.job._close("failed", error=error)
+        return False
+
+    def _advance(self) -> bool:
+        self.job._open()
+        if self._context.cancelled and self._steps is not None:
+            self._steps.close()
+        self._context.raise_if_cancelled()
+        if self._steps is None:
+            value = self._function(self._context)
+            if not isinstance(value, GeneratorType):
+                self.job._close("done", value=value)
+                return False
+            self._steps = value
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            self.job._close("done", value=end.value)
+            return False
+        return True
+
+
+class _Lane:
+    """The waiting line of one worker."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self.tasks: deque[_Task] = deque()
+        self.arrival = threading.Condition(lock)
+        self.worker: threading.Thread | None = None
+
+
+class Queue:
+    """Lanes of jobs and the visitors who want them.
+
+    Parameters
+    ----------
+    heartbeat_seconds : float
+        A visitor silent for longer wants nothing any more.
+    max_lanes : int
+        Bound on worker threads; lane names beyond it share the lanes there are.
+    clock : callable
+        Seconds, never going back.
+    """
+
+    def __init__(
+        self, heartbeat_seconds: float = 10.0, *, max_lanes: int = 16, clock: Clock = time.monotonic
+    ) -> None:
+        self._heartbeat_seconds = heartbeat_seconds
+        self._max_lanes = max_lanes
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._lanes: dict[str, _Lane] = {}
+        self._jobs: dict[tuple[str, Hashable], Job] = {}
+        self._wants: dict[tuple[str, str], Job] = {}
+        self._seen: dict[str, float] = {}
+        self._anonymous = itertools.count()
+
+    def submit(
+        self,
+        lane: str,
+        key: Hashable,
+        function: Callable[[Context], Any],
+        *,
+        visitor: str = "",
+        slot: str = "",
+    ) -> Job:
+        """Ask for ``function(context)``, or join those who asked for it already.
+
+        Parameters
+        ----------
+        lane : str
+            Only one job of a lane runs at a time.
+        key : Hashable
+            All that could change the result; equal keys of a lane share one job.
+        function : callable
+            Takes a Context and returns the result, or is a generator function that yields between batches.
+        visitor : str
+            Who wants it. A visitor must submit or send a heartbeat often enough; ``""`` never expires.
+        slot : str
+            What it is for. A visitor who wants another key in the same slot stops wanting the earlier one.
+
+        Returns
+        -------
+        job : Job
+            The same job as before for an equal key, while it waits, runs, or is done and wanted. After a
+            failure that ``result()`` has told, and after a cancel, the computation starts anew.
+        """
+        with self._lock:
+            job = self._jobs.get((lane, key))
+            if job is None or (job.status == "failed" and job._error_shown):
+                job = self._jobs[lane, key] = Job(key, self._clock)
+                self._line_up(lane, _Task(job, function, Context(job, self._drop_silent)))
+            self._want(visitor, slot, job)
+            self._drop_silent()
+        return job
+
+    def finished(self, key: Hashable, value: Any, *, visitor: str = "", slot: str = "") -> Job:
+        """A job for a result that was there already; it takes the slot like any other."""
+        if visitor:
+            with self._lock:
+                self._seen[visitor] = self._clock()
+                self._unwant((visitor, slot))
+        return Job.finished(key, value)
+
+    def heartbeat(self, visitor: str) -> None:
+        """The visitor's page is still open."""
+        with self._lock:
+            if visitor in self._seen:
+                self._seen[visitor] = self._clock()
+            self._drop_silent()
+
+    def release(self, visitor: str, slot: str | None = None) -> None:
+        """The visitor stops wanting what is in the slot, or anything (``None``); the last one out cancels."""
+        with self._lock:
+            for want in [w for w in self._wants if w[0] == visitor and slot in (None, w[1])]:
+                self._unwant(want)
+
+    def __len__(self) -> int:
+        """Number of jobs that wait, run, or are kept for someone who wants them."""
+        with self._lock:
+            return len(self._jobs)
+
+    def _want(self, visitor: str, slot: str, job: Job) -> None:
+        if visitor:
+            self._seen[visitor] = self._clock()
+        else:
+            slot = str(next(self._anonymous))
+        if self._wants.get((visitor, slot)) is not job:
+            self._unwant((visitor, slot))
+            self._wants[visitor, slot] = job
+
+    def _unwant(self, want: tuple[str, str]) -> None:
+        job = self._wants.pop(want, None)
+        if job is None or any(other is job for other in self._wants.values()):
+            return
+        job._stop.set()
+        self._jobs = {name: other for name, other in self._jobs.items() if other is not job}
+        for lane in self._lanes.values():
+            if any(task.job is job for task in lane.tasks) and job.status == "waiting":
+                lane.tasks = deque(task for task in lane.tasks if task.job is not job)
+                job._close("cancelled", error=stopped())
+
+    def _drop_silent(self) -> None:
+        with self._lock:
+            oldest = self._clock() - self._heartbeat_seconds
+            for visitor in [v for v, seen in self._seen.items() if seen < oldest]:
+                del self._seen[visitor]
+                self.release(visitor)
+
+    def _line_up(self, name: str, task: _Task) -> None:
+        if name not in self._lanes and len(self._lanes) >= self._max_lanes:
+            name = sorted(self._lanes)[zlib.crc32(name.encode()) % len(self._lanes)]
+        lane = self._lanes.setdefault(name, _Lane(self._lock))
+        lane.tasks.append(task)
+        if lane.worker is None or not lane.worker.is_alive():
+            lane.worker = threading.Thread(
+                target=self._work, args=(lane,), name=f"esmviz-{name}", daemon=True
+            )
+            lane.worker.start()
+        lane.arrival.notify()
+
+    def _work(self, lane: _Lane) -> None:
+        while True:
+            with self._lock:
+                while not lane.tasks:
+                    lane.arrival.wait()
+                task = lane.tasks.popleft()
+            if task.step():
+                with self._lock:
+                    lane.tasks.append(task)
+            else:
+                self._settle(task.job)
+
+    def _settle(self, job: Job) -> None:
+        """Forget callers without a heartbeat; visitors keep a job that is over until they go."""
+        with self._lock:
+            for want in [w for w, wanted in self._wants.items() if not w[0] and wanted is job]:
+                self._unwant(want)
