@@ -1,0 +1,114 @@
+# esmviz: `make help` lists the commands.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run install test test-slow check bench train-mini clean chromium
+
+PORT ?= 8501
+HOST ?= 127.0.0.1
+# A Python 3.11, 3.12 or 3.13 to build .venv with; found when empty.
+PYTHON ?=
+# Package index to take torch from, when its ordinary wheel (on Linux with gigabytes of CUDA) is too much.
+TORCH_INDEX ?=
+# Folder with train.fasta.gz, families.fasta.gz and valid.fasta.gz.
+DATA ?= ../shared/data/train
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+QUIET := STREAMLIT_BROWSER_GATHER_USAGE_STATS=false DISABLE_SAFETENSORS_CONVERSION=1
+OFFLINE := $(QUIET) HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+
+# A stamp is named after the contents that were installed, and after the folder, since .venv does not survive a move.
+digest = $(shell (echo $(CURDIR); cat $(1)) | sha256sum | cut -c1-16)
+RUN_FILES := requirements.txt constraints.txt pyproject.toml
+RUN_STAMP := .venv/.run-$(call digest,$(RUN_FILES))
+ESM_STAMP := .venv/.esm-$(call digest,$(RUN_FILES) requirements-esm.txt)
+DEV_STAMP := .venv/.dev-$(call digest,$(RUN_FILES) requirements-dev.txt)
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
+	@echo
+	@echo 'Variables: PORT=8501 HOST=127.0.0.1 PYTHON=python3.12 TORCH_INDEX=... NO_BROWSER=1 (tests) DATA=... (training)'
+
+run: $(RUN_STAMP)  ## set up .venv once, then start the app on http://localhost:8501
+	@echo "esmviz starts on http://$(HOST):$(PORT)"
+	@exec env $(QUIET) $(PY) -m streamlit run app.py --server.port $(PORT) --server.address $(HOST) \
+	  --server.headless true --browser.gatherUsageStats false
+
+install: $(RUN_STAMP) $(ESM_STAMP)  ## set up .venv only, the esm package included
+
+test: $(RUN_STAMP) $(DEV_STAMP) chromium  ## unit, page and browser tests, without network
+	$(OFFLINE) $(PY) -m pytest -q -m 'not slow and not weights and not browser'
+ifeq ($(NO_BROWSER),)
+	$(OFFLINE) $(PY) -m pytest -q -m 'browser and not slow and not weights' tests/browser
+else
+	@echo 'NO_BROWSER is set: the browser tests were left out.'
+endif
+
+test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium  ## load, kill and foreign environments
+	$(OFFLINE) $(PY) -m pytest -q -m slow tests || [ $$? -eq 5 ]
+
+check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, and who may import whom
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest -q tests/test_architecture.py
+
+bench: $(RUN_STAMP) $(DEV_STAMP) chromium  ## time the app on this machine
+	$(OFFLINE) $(PY) -m benchmarks.app
+
+clean:  ## remove .venv and everything that was built
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the virtual environment -------------------------------------------------------------------------------------
+
+define find_python
+suits() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }; \
+if [ -n '$(PYTHON)' ]; then candidates='$(PYTHON)'; else candidates='python3 python3.13 python3.12 python3.11'; fi; \
+for python in $$candidates; do if suits "$$python"; then break; fi; python=; done; \
+if [ -z "$$python" ]; then \
+  echo "esmviz needs Python 3.11, 3.12 or 3.13 with pip and venv; none of [ $$candidates ] is one." >&2; \
+  echo "On Debian or Ubuntu: apt install python3-venv; or name another: make run PYTHON=/path/to/python3.12" >&2; \
+  exit 1; \
+fi
+endef
+
+$(RUN_STAMP):
+	@if ! $(PY) -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+	  $(find_python); \
+	  echo "Creating .venv with $$($$python --version)"; \
+	  "$$python" -m venv --clear .venv; \
+	fi
+ifneq ($(TORCH_INDEX),)
+	$(PIP) install --quiet --no-deps --index-url $(TORCH_INDEX) $(shell grep '^torch==' requirements.txt)
+endif
+	@echo 'Installing what esmviz needs (once; a few minutes)'
+	@$(PIP) install --quiet -r requirements.txt -c constraints.txt $(shell grep '^setuptools==' constraints.txt)
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@rm -f .venv/.run-* && touch $@
+
+# esm pins an old transformers, which the resolver would refuse: hence --no-deps, after everything else.
+$(ESM_STAMP): $(RUN_STAMP)
+	@$(PIP) install --quiet --no-deps -r requirements-esm.txt
+	@rm -f .venv/.esm-* && touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	@$(PIP) install --quiet -r requirements-dev.txt -c constraints.txt
+	@rm -f .venv/.dev-* && touch $@
+
+chromium:
+ifeq ($(NO_BROWSER),)
+	@for name in "$${CHROMIUM:-}" chromium chromium-browser google-chrome; do \
+	  if [ -n "$$name" ] && command -v "$$name" >/dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else \
+	  echo 'The browser tests need Chromium: sudo apt install chromium fonts-dejavu-core' >&2; \
+	  echo '(or CHROMIUM=/path/to/chrome; or NO_BROWSER=1 to leave these tests out).' >&2; \
+	  exit 1; \
+	fi
+endif
