@@ -1,1 +1,23 @@
+"""Values in, plotly figures out. No state, no streamlit; the page chooses the theme."""
 
+from esmviz.views.grid import attention_grid, grid_choice
+from esmviz.views.heatmaps import attention_map, contact_map, similarity_heatmap
+from esmviz.views.mutations import ROW_ORDERS, mutation_heatmap, probability_heatmap
+from esmviz.views.profiles import entropy_profile, wild_type_profile
+from esmviz.views.scatter import cluster_names, projection_scatter, selected_indices
+
+__all__ = [
+    "ROW_ORDERS",
+    "attention_grid",
+    "attention_map",
+    "cluster_names",
+    "contact_map",
+    "entropy_profile",
+    "grid_choice",
+    "mutation_heatmap",
+    "probability_heatmap",
+    "projection_scatter",
+    "selected_indices",
+    "similarity_heatmap",
+    "wild_type_profile",
+]

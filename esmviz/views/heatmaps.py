@@ -1,0 +1,243 @@
+"""Residue by residue: similarity, attention, contacts. Square cells, y downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from esmviz.types import FloatArray, ProteinRecord, Provenance
+from esmviz.views import theme
+from esmviz.views.axes import ResidueAxis, residue_axis
+from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
+
+PLOT_PX = 560
+MOST_PERCENTILES = 256  # cells a side; a text for every cell of a larger map would outweigh the map
+MOST_STRETCHED = 5.0  # a map longer than this many times its width is not drawn with square cells
+
+Edges = Sequence[int]
+Limits = tuple[float, float]
+Kind = Literal["attention", "symmetric", "apc"]
+
+
+def similarity_heatmap(
+    similarity: FloatArray,
+    rows: ProteinRecord,
+    columns: ProteinRecord,
+    provenance: Provenance,
+    *,
+    centered: bool,
+    start: tuple[int, int] = (0, 0),
+    step: int = 1,
+    edges: tuple[Edges, Edges] | None = None,
+    note: str = "",
+) -> go.Figure:
+    """Cosine similarity of residue vectors, one protein against itself or two against each other.
+
+    Parameters
+    ----------
+    similarity : ndarray, shape=(L, M), dtype=float32
+        Cosine, from -1 to 1, of the residues of ``rows`` and ``columns``, or its block means.
+    centered : bool
+        Whether the mean residue vector of each protein was subtracted.
+    start, step, edges
+        Which residues a cell covers, for rows and columns; see ``residue_axis``.
+    """
+    ends = edges or (None, None)
+    titles = [f"residue of {theme.escaped(record.id, 40)}" for record in (rows, columns)]
+    y = residue_axis(rows, similarity.shape[0], titles[0], start=start[0], step=step, edges=ends[0])
+    x = residue_axis(columns, similarity.shape[1], titles[1], start=start[1], step=step, edges=ends[1])
+    how = "mean residue vector subtracted" if centered else "raw cosine, not centred"
+    names = " against ".join(dict.fromkeys([rows.id, columns.id]))
+    caption = caption_text(provenance, names, how, colour_range(-1, 1), _blocks(y, note))
+    bar = colour_bar("cosine similarity" + (", centred" if centered else ""))
+    ranks = _percentile_texts(
+        similarity, skip_diagonal=rows.sequence == columns.sequence and y.cells == x.cells
+    )
+    return _pair_map(similarity, y, x, theme.DIVERGING, (-1, 1), bar, "cosine %{z:.2f}", caption, ranks)
+
+
+def attention_map(
+    attention: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    kind: Kind = "attention",
+    limits: Limits | None = None,
+    start: int = 0,
+    step: int = 1,
+    edges: Edges | None = None,
+    note: str = "",
+) -> go.Figure:
+    """Attention of one head, or a summary over heads; rows are queries, columns are keys.
+
+    Parameters
+    ----------
+    attention : ndarray, shape=(L, L), dtype=float32
+        Share of a query's attention, from 0 to 1; after APC around 0.
+    kind : {"attention", "symmetric", "apc"}
+        ``apc`` is drawn diverging around 0, all else in viridis.
+    limits : (float, float), optional
+        Colour range; 0 to the 99.5th percentile by default, for ``apc`` symmetric around 0.
+    note : str
+        Goes into the caption: which summary this is, or the share that went to special tokens.
+    """
+    low, high = limits or _percentile_limits(attention, diverging=kind == "apc")
+    directed = kind == "attention"
+    y = residue_axis(
+        record,
+        attention.shape[0],
+        "attending residue (query)" if directed else "residue",
+        start=start,
+        step=step,
+        edges=edges,
+    )
+    x = residue_axis(
+        record,
+        attention.shape[1],
+        "attended residue (key)" if directed else "residue",
+        start=start,
+        step=step,
+        edges=edges,
+    )
+    name = {
+        "attention": "attention",
+        "symmetric": "symmetrised attention",
+        "apc": "attention, APC-corrected",
+    }[kind]
+    bar = colour_bar(name + (", share of a row" if directed else ""))
+    spread = colour_range(low, high, "" if limits else "99.5th percentile")
+    caption = caption_text(
+        provenance, record.id, name if kind != "attention" else "", spread, _blocks(y, note)
+    )
+    scale = theme.DIVERGING if kind == "apc" else theme.SEQUENTIAL
+    ranks = _percentile_texts(attention, skip_diagonal=False)
+    return _pair_map(attention, y, x, scale, (low, high), bar, "attention %{z:.3g}", caption, ranks)
+
+
+def contact_map(
+    contacts: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    top: Sequence[tuple[int, int, float]] = (),
+    min_separation: int = 6,
+    start: int = 0,
+    step: int = 1,
+    edges: Edges | None = None,
+    note: str = "",
+) -> go.Figure:
+    """Contact probabilities, with the band that is too close in sequence to mean anything.
+
+    Parameters
+    ----------
+    contacts : ndarray, shape=(L, L), dtype=float32
+        Probability of Cβ–Cβ < 8 Å, from 0 to 1.
+    top : sequence of (i, j, probability)
+        0-based pairs to ring in the lower triangle, such as the L most probable ones.
+    min_separation : int
+        Pairs with ``|i - j|`` below this are between the two guide lines.
+    """
+    axis = residue_axis(record, contacts.shape[0], "residue", start=start, step=step, edges=edges)
+    ignored = f"between the dotted lines |i−j| < {min_separation}: not counted"
+    caption = caption_text(provenance, record.id, colour_range(0, 1), ignored, _blocks(axis, note))
+    bar = colour_bar("contact probability (Cβ–Cβ < 8 Å)")
+    figure = _pair_map(
+        contacts, axis, axis, theme.CONTACTS, (0, 1), bar, "contact probability %{z:.2f}", caption
+    )
+    shift = min_separation / step
+    for x, y in ((shift, 0.0), (0.0, shift)):
+        ends = {"x0": x - 0.5, "y0": y - 0.5, "x1": len(axis) - 0.5 - y, "y1": len(axis) - 0.5 - x}
+        if step == 1 and edges is None and len(axis) > min_separation:
+            figure.add_shape(type="line", **ends, line={"color": theme.GUIDE, "width": 1, "dash": "dot"})
+    if top:
+        figure.add_trace(_rings(top, axis, start))
+    return figure
+
+
+def _rings(top: Sequence[tuple[int, int, float]], axis: ResidueAxis, start: int) -> go.Scatter:
+    pairs = [sorted((i - start, j - start)) for i, j, _ in top]
+    seen = [(i, j) for i, j in pairs if i >= 0 and j < len(axis)]
+    return go.Scatter(
+        x=[axis.cells[i] for i, _ in seen],
+        y=[axis.cells[j] for _, j in seen],
+        mode="markers",
+        name="top pairs",
+        marker={"symbol": "circle-open", "size": 7, "color": theme.OKABE_ITO[3], "line": {"width": 1.2}},
+        hoverinfo="skip",
+    )
+
+
+def _pair_map(
+    values: FloatArray,
+    y: ResidueAxis,
+    x: ResidueAxis,
+    scale: str,
+    limits: Limits,
+    bar: dict[str, Any],
+    hover: str,
+    caption: str,
+    texts: list[list[str]] | None = None,
+) -> go.Figure:
+    heatmap = go.Heatmap(
+        z=np.ascontiguousarray(values, dtype=np.float32),
+        x=x.cells,
+        y=y.cells,
+        colorscale=scale,
+        zmin=limits[0],
+        zmax=limits[1],
+        colorbar=bar,
+        text=texts,
+        hoverongaps=False,
+        hovertemplate="%{y} – %{x} · " + hover + ("%{text}" if texts else "") + "<extra></extra>",
+    )
+    figure = go.Figure(heatmap)
+    figure.update_xaxes(
+        x.layout() | {"range": [-0.5, len(x) - 0.5], "constrain": "domain", "constraintoward": "left"}
+    )
+    figure.update_yaxes(
+        y.layout() | {"range": [len(y) - 0.5, -0.5], "constrain": "domain", "constraintoward": "top"}
+    )
+    if max(len(x), len(y)) <= MOST_STRETCHED * min(len(x), len(y)):
+        figure.update_yaxes(scaleanchor="x", scaleratio=1)
+    figure.update_layout(plot_bgcolor=theme.MISSING)
+    return finish(figure, caption, plot_px=PLOT_PX)
+
+
+def _blocks(axis: ResidueAxis, note: str) -> str:
+    """The note, and that cells are block means where they are."""
+    means = "cells are means over blocks of residues" if any("–" in cell for cell in axis.cells) else ""
+    return " · ".join(filter(None, [note, means]))
+
+
+def _percentile_limits(values: FloatArray, *, diverging: bool) -> Limits:
+    finite = np.abs(values[np.isfinite(values)])
+    high = float(np.percentile(finite, 99.5)) if finite.size else 0.0
+    high = high or 1.0  # all zero: any range will do, but not an empty one
+    return (-high if diverging else 0.0, high)
+
+
+def _percentile_texts(values: FloatArray, *, skip_diagonal: bool) -> list[list[str]] | None:
+    """Hover ending of each cell: the share of this map's cells that are lower, or None for a large map."""
+    if max(values.shape) > MOST_PERCENTILES:
+        return None
+    counted = values[np.eye(*values.shape) == 0] if skip_diagonal and values.shape[0] > 1 else values
+    ranked = np.sort(counted[np.isfinite(counted)])
+    if not ranked.size:
+        return None
+    shares = np.searchsorted(ranked, values, side="left") * 100 // ranked.size
+    endings = np.array([f" · {ordinal(share)} percentile" for share in range(101)], dtype=object)
+    texts: list[list[str]] = endings[np.minimum(shares, 99)].tolist()
+    return texts
+
+
+def ordinal(number: int) -> str:
+    """A rank in words' short form.
+
+    >>> ordinal(1), ordinal(12), ordinal(93)
+    ('1st', '12th', '93rd')
+    """
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

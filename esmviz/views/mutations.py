@@ -1,0 +1,147 @@
+"""Position by amino acid: probabilities and mutation scores. 20 rows, the wild type dotted."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from esmviz import labels
+from esmviz.types import AMINO_ACIDS, FloatArray, ProteinRecord, Provenance
+from esmviz.views import theme
+from esmviz.views.axes import residue_axis
+from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
+from esmviz.views.window import most_ticks, open_window
+
+ROW_ORDERS = {
+    "field": "KRHEDNQTSCGAVLIMPYFW",  # as in the ESM-variants portal
+    "alphabet": AMINO_ACIDS,
+    "property": "AVLIMFYWGPCSTNQHKRDE",  # aliphatic, aromatic, special, polar, positive, negative
+}
+RowOrder = Literal["field", "alphabet", "property"]
+PLOT_PX = 400
+MOST_WORDS = (
+    1500  # residues; beyond, the words of every cell would weigh more than 2 MB and hover has letters only
+)
+
+
+def probability_heatmap(
+    probabilities: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    row_order: RowOrder = "field",
+    note: str = "",
+) -> go.Figure:
+    """What the model expects at each position.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape=(L, A), dtype=float32
+        Rows sum to 1. Positions whose residue is one of ``BZXUO``, or NaN, are grey.
+    """
+    known = np.array([letter in AMINO_ACIDS for letter in record.sequence])
+    values = np.where(known[:, None], probabilities, np.float32(np.nan))
+    caption = caption_text(provenance, record.id, "wild type dotted", colour_range(0, 1), note)
+    look = {"colorscale": theme.SEQUENTIAL, "zmin": 0, "zmax": 1, "colorbar": colour_bar("probability")}
+    return _letters_map(values, record, row_order, look, "probability %{z:.3f}", caption)
+
+
+def mutation_heatmap(
+    scores: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    scheme: str,
+    row_order: RowOrder = "field",
+    limit: float | None = None,
+    note: str = "",
+) -> go.Figure:
+    """Which substitutions the model likes (blue) and dislikes (red).
+
+    Parameters
+    ----------
+    scores : ndarray, shape=(L, A), dtype=float32
+        log p(mutant) − log p(wild type), in nats. NaN, not computed or without a wild type, is grey.
+    scheme : str
+        ``wild-type marginals`` or ``masked marginals``; goes into the caption.
+    limit : float, optional
+        Colours run from -limit to limit; by default the 99th percentile of the absolute scores,
+        rounded up to a half.
+    """
+    reach = limit or _score_limit(scores)
+    bar = colour_bar("log p(mutant) − log p(wild type), nats")
+    look = {"colorscale": theme.DIVERGING, "zmin": -reach, "zmax": reach, "colorbar": bar}
+    caption = caption_text(
+        provenance, record.id, scheme, "wild type dotted", colour_range(-reach, reach), note
+    )
+    return _letters_map(scores, record, row_order, look, "score %{z:.2f} nats", caption)
+
+
+def _letters_map(
+    values: FloatArray,
+    record: ProteinRecord,
+    row_order: RowOrder,
+    look: dict[str, Any],
+    hover: str,
+    caption: str,
+) -> go.Figure:
+    letters = ROW_ORDERS[row_order]
+    columns = [AMINO_ACIDS.index(letter) for letter in letters]
+    axis = residue_axis(record, len(values), "residue", most_ticks=most_ticks(len(values)))
+    words = _words(record.sequence, letters) if len(values) <= MOST_WORDS else None
+    heatmap = go.Heatmap(
+        z=np.ascontiguousarray(values[:, columns].T, dtype=np.float32),
+        x=axis.cells,
+        y=list(letters),
+        text=words,
+        hoverongaps=False,
+        hovertemplate=("%{text}" if words else "%{x} → %{y}") + "<br>" + hover + "<extra></extra>",
+        **look,
+    )
+    figure = go.Figure([heatmap, _wild_types(record.sequence, axis.cells)])
+    figure.update_xaxes(axis.layout())
+    rows = {
+        "type": "category",
+        "range": [19.5, -0.5],
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": False,
+    }
+    figure.update_yaxes(
+        rows, tickvals=list(letters), tickfont={"family": theme.MONO, "size": 12}, title="amino acid"
+    )
+    figure.update_layout(plot_bgcolor=theme.MISSING)
+    open_window(figure, axis)
+    return finish(figure, caption, plot_px=PLOT_PX)
+
+
+def _words(sequence: str, letters: str) -> list[list[str]]:
+    names = labels.AMINO_ACID_NAMES
+    return [
+        [
+            f"<b>{labels.mutation_label(index, wild, mutant)}</b> {names[wild]} → {names[mutant]}"
+            if wild != mutant
+            else f"<b>{labels.residue_label(index, wild)}</b> {names[wild]}, the wild type"
+            for index, wild in enumerate(sequence)
+        ]
+        for mutant in letters
+    ]
+
+
+def _wild_types(sequence: str, cells: tuple[str, ...]) -> go.Scatter:
+    known = [(cell, letter) for cell, letter in zip(cells, sequence, strict=True) if letter in AMINO_ACIDS]
+    return go.Scatter(
+        x=[cell for cell, _ in known],
+        y=[letter for _, letter in known],
+        mode="markers",
+        name="wild type",
+        marker={"size": 5, "color": "#111111", "line": {"color": "#FFFFFF", "width": 1}},
+        hoverinfo="skip",
+    )
+
+
+def _score_limit(scores: FloatArray) -> float:
+    known = np.abs(scores[np.isfinite(scores) & (scores != 0)])
+    return max(0.5, float(np.ceil(np.percentile(known, 99) * 2) / 2)) if known.size else 1.0

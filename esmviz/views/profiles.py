@@ -1,0 +1,98 @@
+"""One number per residue: how uncertain the model is, and what it thinks of the residue that is there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+
+from esmviz import labels
+from esmviz.types import AMINO_ACIDS, FloatArray, ProteinRecord, Provenance
+from esmviz.views import theme
+from esmviz.views.axes import residue_axis
+from esmviz.views.frame import caption_text, finish
+from esmviz.views.window import most_ticks, open_window
+
+PLOT_PX = 240
+MOST_BITS = math.log2(len(AMINO_ACIDS))
+
+
+def entropy_profile(
+    entropy: FloatArray, record: ProteinRecord, provenance: Provenance, *, note: str = ""
+) -> go.Figure:
+    """Uncertainty of the model at each residue.
+
+    Parameters
+    ----------
+    entropy : ndarray, shape=(L,), dtype=float32
+        In bits, from 0 (certain) to log2(20) = 4.32 (no idea).
+    """
+    figure = _profile(entropy, record, theme.ACCENT, "entropy %{y:.2f} bits")
+    figure.update_yaxes(
+        title="entropy (bits)", range=[0, MOST_BITS], tickvals=[0, 1, 2, 3, 4], fixedrange=True
+    )
+    for bits in (1, 2, 3, 4):
+        figure.add_hline(bits, line={"color": theme.GUIDE, "width": 1, "dash": "dot"})
+        figure.add_annotation(text=str(2**bits), xref="paper", x=1, xanchor="left", xshift=4, y=bits)
+    words = {"text": "equally likely residues", "textangle": 90, "xanchor": "left", "xshift": 24}
+    figure.add_annotation(words, xref="paper", yref="paper", x=1, y=0.5)
+    caption = caption_text(provenance, record.id, "0 bits: certain, 4.32 bits: no idea", note)
+    return finish(figure, caption, plot_px=PLOT_PX, top_px=36, right_px=56)
+
+
+def wild_type_profile(
+    log_probability: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    ranks: FloatArray | None = None,
+    note: str = "",
+) -> go.Figure:
+    """How likely the model finds the residue that is there.
+
+    Parameters
+    ----------
+    log_probability : ndarray, shape=(L,), dtype=float32
+        Natural logarithm of the probability of the wild type, at most 0; NaN where it is one of ``BZXUO``.
+    ranks : ndarray, shape=(L,), dtype=float32, optional
+        Rank of the wild type among the 20 amino acids, 1 is the most likely; goes into the hover.
+    """
+    figure = _profile(
+        log_probability, record, theme.ACCENT, "log p %{y:.2f} nats", _likelihoods(log_probability, ranks)
+    )
+    figure.update_yaxes(title="log p(wild type), nats", rangemode="tozero", fixedrange=True)
+    caption = caption_text(provenance, record.id, "0: certain of the wild type", note)
+    return finish(figure, caption, plot_px=PLOT_PX, top_px=36)
+
+
+def _profile(
+    values: FloatArray, record: ProteinRecord, colour: str, hover: str, endings: list[str] | None = None
+) -> go.Figure:
+    axis = residue_axis(record, len(values), "residue", most_ticks=most_ticks(len(values)))
+    words = [labels.residue_in_words(index, letter) for index, letter in enumerate(record.sequence)]
+    bars = go.Bar(
+        x=axis.cells,
+        y=np.ascontiguousarray(values, dtype=np.float32),
+        text=[f"{word}<br>" for word in words],
+        customdata=endings,
+        textposition="none",
+        marker={"color": colour, "line": {"width": 0}},
+        hovertemplate="%{text}" + hover + ("%{customdata}" if endings else "") + "<extra></extra>",
+    )
+    figure = go.Figure(bars)
+    figure.update_xaxes(axis.layout())
+    figure.update_layout(bargap=0.15)
+    open_window(figure, axis)
+    return figure
+
+
+def _likelihoods(log_probability: FloatArray, ranks: FloatArray | None) -> list[str]:
+    """Hover endings: the probability, and the rank where it is known."""
+    endings = [f" · probability {share:.2g}" for share in np.exp(log_probability)]
+    if ranks is None:
+        return endings
+    return [
+        ending if math.isnan(rank) else f"{ending} · rank {rank:.0f} of {len(AMINO_ACIDS)}"
+        for ending, rank in zip(endings, ranks, strict=True)
+    ]

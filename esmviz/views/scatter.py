@@ -1,0 +1,198 @@
+"""A set of proteins on a map."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from esmviz.types import Projection, ProteinRecord, Provenance
+from esmviz.views import theme
+from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
+
+PLOT_PX = 600
+MOST_SVG = 2000  # points; beyond, WebGL draws them
+MOST_GROUPS = 30  # entries in a legend; the smallest groups beyond share one grey
+NO_GROUP = ("", "noise", "unlabelled")
+
+
+def projection_scatter(
+    projection: Projection,
+    records: Sequence[ProteinRecord],
+    provenance: Provenance,
+    *,
+    color_by: str,
+    groups: Sequence[str] | ArrayLike,
+    note: str = "",
+) -> go.Figure:
+    """Points coloured by a label or by a number.
+
+    Each point's ``customdata`` is the index of its protein, which ``selected_indices`` reads back.
+
+    Parameters
+    ----------
+    projection : Projection
+        Coordinates of shape (N, 2).
+    records : sequence of ProteinRecord, length N
+        For the hover.
+    color_by : str
+        Name of the label or number; title of the legend.
+    groups : sequence of str, or of numbers, length N
+        Text is a category, with ``""``, ``noise`` and ``unlabelled`` in grey. Numbers get a colour bar,
+        with NaN in grey; name cluster numbers by ``cluster_names`` first.
+    """
+    n_proteins = len(records)
+    if projection.coords.shape != (n_proteins, 2) or len(np.asarray(groups)) != n_proteins:
+        raise ValueError(
+            f"{n_proteins} proteins, coordinates {projection.coords.shape}, {len(np.asarray(groups))} groups"
+        )
+    is_text = np.asarray(groups).dtype.kind in "OU"
+    points = _Points(projection.coords, records, color_by, groups)
+    figure = go.Figure(points.by_group() if is_text else points.by_number())
+    method = projection.method.upper()
+    bare = {
+        "showticklabels": False,
+        "ticks": "",
+        "showgrid": False,
+        "zeroline": False,
+        "showline": True,
+        "mirror": True,
+    }
+    figure.update_xaxes(bare, title=f"{method} 1", constrain="domain", constraintoward="left")
+    figure.update_yaxes(bare, title=f"{method} 2", scaleanchor="x", scaleratio=1)
+    caption = caption_text(
+        provenance, _made_by(projection), f"{n_proteins} proteins", _span(groups, is_text), note
+    )
+    finish(figure, caption, plot_px=PLOT_PX, top_px=36 if is_text else 84)
+    legend = {"x": 0.01, "y": 0.99, "borderwidth": 1, "itemsizing": "constant"}
+    figure.update_layout(showlegend=is_text, legend=legend | {"title": {"text": theme.escaped(color_by, 40)}})
+    return figure
+
+
+def cluster_names(clusters: Sequence[int] | ArrayLike) -> list[str]:
+    """Names of cluster numbers, which count from 0 with -1 for noise.
+
+    >>> cluster_names([0, -1])
+    ['cluster 1', 'noise']
+    """
+    return [
+        f"cluster {cluster + 1}" if cluster >= 0 else "noise" for cluster in np.asarray(clusters).tolist()
+    ]
+
+
+def selected_indices(points: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Indices of the proteins among selected points, in order and once each.
+
+    >>> selected_indices([{"customdata": [4]}, {"customdata": [1]}, {"customdata": [4]}])
+    [1, 4]
+    """
+    found = set()
+    for point in points:
+        chosen = point.get("customdata")
+        if isinstance(chosen, Mapping):  # a browser may turn a typed array into an object
+            chosen = list(chosen.values())
+        if chosen:
+            found.add(int(chosen[0]))
+    return sorted(found)
+
+
+class _Points:
+    """Traces of the points, by group or by number."""
+
+    def __init__(
+        self,
+        coords: np.ndarray,
+        records: Sequence[ProteinRecord],
+        color_by: str,
+        groups: Sequence[str] | ArrayLike,
+    ) -> None:
+        self.coords = np.asarray(coords, dtype=np.float32)
+        self.groups = np.asarray(groups)
+        self.name = theme.escaped(color_by, 40)
+        self.hovers = [_hover(record) for record in records]
+        self.kind = go.Scattergl if len(records) > MOST_SVG else go.Scatter
+        self.size = 5 if len(records) > MOST_SVG else 9
+
+    def trace(self, rows: Sequence[int], name: str, marker: Mapping[str, Any]) -> Any:
+        return self.kind(
+            x=self.coords[rows, 0],
+            y=self.coords[rows, 1],
+            mode="markers",
+            name=name,
+            marker={"size": self.size, "opacity": 0.9, "line": {"width": 0}} | dict(marker),
+            customdata=[[int(row)] for row in rows],
+            text=[self.hovers[row] for row in rows],
+            hovertemplate="%{text}<extra></extra>",
+        )
+
+    def by_group(self) -> list[Any]:
+        names = [str(group).strip() for group in self.groups]
+        sizes = Counter(name for name in names if name.lower() not in NO_GROUP)
+        shown = {name: None for name, _ in sizes.most_common(MOST_GROUPS)}
+        grey = [row for row, name in enumerate(names) if name not in shown]
+        traces = [
+            self.trace(grey, self._grey_name(names, len(sizes) - len(shown)), {"color": theme.MISSING})
+        ] * bool(grey)
+        for number, name in enumerate(sorted(shown, key=_natural)):
+            look = {"color": theme.CATEGORIES[number % len(theme.CATEGORIES)]}
+            look["symbol"] = theme.SYMBOLS[number // len(theme.CATEGORIES) % len(theme.SYMBOLS)]
+            rows = [row for row, group in enumerate(names) if group == name]
+            traces.append(self.trace(rows, theme.escaped(name, 40), look))
+        return traces
+
+    def _grey_name(self, names: list[str], n_hidden: int) -> str:
+        kinds = sorted({name.lower() or "unlabelled" for name in names if name.lower() in NO_GROUP})
+        return ", ".join([*kinds, *([f"{n_hidden} smaller groups"] if n_hidden else [])])
+
+    def by_number(self) -> list[Any]:
+        values = self.groups.astype(np.float32)
+        known, unknown = (
+            np.flatnonzero(np.isfinite(values)).tolist(),
+            np.flatnonzero(np.isnan(values)).tolist(),
+        )
+        look = {
+            "color": values[known],
+            "colorscale": theme.SEQUENTIAL,
+            "colorbar": colour_bar(self.name),
+            "showscale": True,
+        }
+        grey = [self.trace(unknown, "unlabelled", {"color": theme.MISSING})] * bool(unknown)
+        return [*grey, self.trace(known, self.name, look)]
+
+
+def _natural(name: str) -> tuple[str, int, str]:
+    """Sort key that puts ``cluster 2`` before ``cluster 10``."""
+    head = name.rstrip("0123456789")
+    return head, int(name[len(head) :] or 0), name
+
+
+def _hover(record: ProteinRecord) -> str:
+    lines = [f"<b>{theme.escaped(record.id, 80)}</b> · {len(record)} residues"]
+    lines += [
+        f"{theme.escaped(key, 30)}: {theme.escaped(value, 60)}"
+        for key, value in list(record.labels.items())[:6]
+    ]
+    return "<br>".join(lines)
+
+
+def _made_by(projection: Projection) -> str:
+    params = ", ".join(f"{key} {_short(value)}" for key, value in projection.params.items())
+    return f"{projection.method.upper()}: {params}" if params else projection.method.upper()
+
+
+def _short(value: object) -> str:
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return " ".join(_short(part) for part in np.asarray(value).tolist())
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _span(groups: Sequence[str] | ArrayLike, is_text: bool) -> str:
+    if is_text:
+        return ""
+    known = np.asarray(groups, dtype=np.float32)
+    known = known[np.isfinite(known)]
+    return colour_range(float(known.min()), float(known.max())) if known.size else ""
