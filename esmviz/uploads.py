@@ -1,0 +1,197 @@
+"""From what a visitor sends to text: decompression in bounds, encodings, and a refusal of the rest."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+
+from esmviz.errors import InvalidSequenceError, UploadTooLargeError
+
+_CHUNK_BYTES = 1 << 20
+_GZIP = b"\x1f\x8b"
+
+# "BZh" alone would also be three residues, so the block marker behind it is asked for too.
+_BINARY = (
+    (re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), "bzip2"),
+    (re.compile(rb"\xfd7zXZ\x00"), "xz"),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), "Zstandard"),
+    (re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"), "zip (also Word, Excel and NumPy's npz)"),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7-Zip"),
+    (re.compile(rb"Rar!\x1a\x07"), "RAR"),
+    (re.compile(rb"\x1f[\x9d\xa0]"), "compress (.Z)"),
+    (re.compile(rb"\x04\x22\x4d\x18"), "LZ4"),
+    (re.compile(rb"%PDF-"), "PDF"),
+    (re.compile(rb"\{\\rtf"), "RTF"),
+    (re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "old Word or Excel"),
+    (re.compile(rb"\x89HDF\r\n"), "HDF5"),
+    (re.compile(rb"\x93NUMPY"), "NumPy"),
+    (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*"), "image"),
+    (re.compile(rb"\x7fELF|MZ\x90\x00"), "program"),
+)
+_BOMS = (  # UTF-32 first: its little-endian mark starts with the one of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+_LINE = re.compile(r"[^\n]+\n?|\n")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one upload may bring: bytes once unpacked, records, residues in all, residues of one record."""
+
+    file_bytes: int
+    records: int
+    residues: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Text whose lines end in a line feed.
+
+    ``is_guessed``: the bytes were no UTF-8 and were read as Windows-1252.
+    """
+
+    text: str
+    is_guessed: bool = False
+
+
+class Lines(io.TextIOBase):
+    """A text from ``start`` on, as a file to iterate over, without the four bytes a character that StringIO takes."""
+
+    def __init__(self, text: str, start: int = 0) -> None:
+        self._text, self._start = text, start
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return map(itemgetter(0), _LINE.finditer(self._text, self._start))
+
+
+def read_upload(source: bytes | str, *, limits: Limits, name: str, formats: str) -> Upload:
+    """Decompress and decode.
+
+    Parameters
+    ----------
+    source : bytes or str
+        Text, or a file's content: UTF-8, UTF-16 or UTF-32 with a byte order mark, else Windows-1252. Gzip is
+        unpacked.
+    limits : Limits
+        Only ``file_bytes`` counts here.
+    name : str
+        What to call the source in an error.
+    formats : str
+        What is taken instead, for errors, such as ``"FASTA text, plain or gzip"``.
+
+    Returns
+    -------
+    upload : Upload
+
+    Raises
+    ------
+    UploadTooLargeError
+        Above ``limits.file_bytes``, before or after decompression.
+    InvalidSequenceError
+        Damaged gzip, another packing, or no text.
+    """
+    hint = f"Taken are {formats}."
+    if isinstance(source, str):
+        if len(source) > limits.file_bytes or _n_bytes(source) > limits.file_bytes:
+            raise _too_large(name, limits.file_bytes)
+        upload = Upload(source)
+    else:
+        if len(source) > limits.file_bytes:
+            raise _too_large(name, limits.file_bytes)
+        unpacked = _unpacked(source, limits.file_bytes, name) if source.startswith(_GZIP) else source
+        _refuse_binary(unpacked, name, hint)
+        upload = _decoded(unpacked, name, hint)
+    if "\x00" in upload.text:
+        raise InvalidSequenceError(
+            f"{name} is no text: it has NUL bytes.",
+            f"{hint} A UTF-16 file needs its byte order mark, or save it as UTF-8.",
+        )
+    text = upload.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return Upload(text, upload.is_guessed)
+
+
+def plain(text: str, instead: str = "") -> str:
+    """Text without control, format (also bidirectional and zero-width) and surrogate characters.
+
+    >>> plain("sp|P69905\\u202e")
+    'sp|P69905'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(instead if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in text)
+
+
+def _n_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _too_large(name: str, limit: int) -> UploadTooLargeError:
+    megabytes = limit / 2**20 if limit % 2**20 == 0 else limit / 1e6
+    return UploadTooLargeError(
+        f"{name} is larger than {megabytes:g} MB, the limit after decompression. Nothing was loaded.",
+        "Split it, or raise ESMVIZ_MAX_UPLOAD_MB.",
+    )
+
+
+def _unpacked(source: bytes, limit: int, name: str) -> bytes:
+    """Content of a gzip file of one or more members; stops as soon as it passes ``limit`` bytes."""
+    content = bytearray()
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
+            while chunk := file.read(min(_CHUNK_BYTES, limit + 1)):
+                content += chunk
+                if len(content) > limit:
+                    raise _too_large(name, limit)
+    except (EOFError, OSError, zlib.error) as error:
+        raise InvalidSequenceError(
+            f"{name} is a damaged or cut-off gzip file.", "Pack or download it again."
+        ) from error
+    return bytes(content)
+
+
+def _refuse_binary(content: bytes, name: str, hint: str) -> None:
+    if content.startswith(_GZIP):
+        raise InvalidSequenceError(f"{name} is packed twice.", f"Unpack it once. {hint}")
+    for magic, kind in _BINARY:
+        if magic.match(content):
+            raise InvalidSequenceError(f"{name} is a file of another kind: {kind}.", hint)
+
+
+def _decoded(content: bytes, name: str, hint: str) -> Upload:
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            try:
+                return Upload(content.decode(encoding))
+            except UnicodeDecodeError as error:
+                kind = encoding.removesuffix("-sig").upper()
+                raise InvalidSequenceError(
+                    f"{name} starts as {kind} but goes on as something else.",
+                    "Save it again as UTF-8.",
+                ) from error
+    try:
+        return Upload(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        text = _western(content)
+    if _NO_TEXT.search(text):
+        raise InvalidSequenceError(f"{name} is no text.", hint)
+    return Upload(text, is_guessed=True)
+
+
+def _western(content: bytes) -> str:
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:  # five byte values mean nothing there
+        return content.decode("latin-1")
