@@ -1,0 +1,58 @@
+"""What the models gave lately, bounded in bytes. Every visitor shares it, so arrays in it are read-only."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+OVERHEAD = 512  # bytes of keys and objects around a value; it bounds how many small ones there can be
+
+
+class Results:
+    """Least recently used results leave when the bound is reached.
+
+    Parameters
+    ----------
+    max_bytes : int
+
+    Examples
+    --------
+    >>> results = Results(max_bytes=3 * OVERHEAD)
+    >>> for key in ["a", "b", "c"]:
+    ...     results.put(key, key.upper(), 0)
+    >>> results.get("a")
+    'A'
+    >>> results.put("d", "D", 0)
+    >>> results.get("b") is None, len(results)
+    (True, 3)
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.n_bytes = 0
+        self._values: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Any:
+        """The value, now the most recently used, or None."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key][0]
+
+    def put(self, key: str, value: Any, n_bytes: int) -> None:
+        """Keep a value of so many bytes; one larger than the bound is not kept."""
+        size = n_bytes + OVERHEAD
+        with self._lock:
+            self.n_bytes -= self._values.pop(key, (None, 0))[1]
+            if size > self.max_bytes:
+                return
+            self._values[key] = (value, size)
+            self.n_bytes += size
+            while self.n_bytes > self.max_bytes:
+                self.n_bytes -= self._values.popitem(last=False)[1][1]
+
+    def __len__(self) -> int:
+        return len(self._values)
