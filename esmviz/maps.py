@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from esmviz.models.base import read_only
 from esmviz.types import EmbeddingSet, IntArray, Projection
-
-UMAP_NEEDS = 4  # proteins; its neighbour graph and its start layout are defined from there on
 
 
 def project(embeddings: EmbeddingSet, method: str, params: Mapping[str, Any]) -> Projection:
@@ -25,24 +24,25 @@ def project(embeddings: EmbeddingSet, method: str, params: Mapping[str, Any]) ->
     """
     from esmviz.analysis import projection
 
-    n = len(embeddings.ids)
-    if method == "umap" and n < UMAP_NEEDS:
-        used = {name: params[name] for name in params.keys() & {"n_components"}}
-        note = f"UMAP needs at least {UMAP_NEEDS} proteins; this is PCA."
-        done = project(embeddings, "pca", used)
-        return Projection(done.ids, done.coords, "pca", {**done.params, "note": note})
-    functions: dict[str, Callable[..., Any]] = {"umap": projection.umap, "pca": projection.pca}
-    if method not in functions:
-        raise ValueError(f"no projection {method!r}, only {', '.join(functions)}")
-    used = _all_params(functions[method], params)
-    note = ""
-    if method == "umap" and used["n_neighbors"] >= n:
-        note = f"n_neighbors is {n - 1} instead of {used['n_neighbors']}: there are {n} proteins."
-        used["n_neighbors"] = n - 1
-    result = functions[method](embeddings.vectors, **used)
-    if isinstance(result, tuple):
-        result, used["explained_ratio"] = result[0], [float(share) for share in result[1]]
-    return Projection(embeddings.ids, read_only(result), method, {**used, **({"note": note} if note else {})})
+    if method == "pca":
+        used = _all_params(projection.pca, params)
+        coords, explained = projection.pca(embeddings.vectors, **used)
+        used["explained"] = [float(share) for share in explained]
+        return Projection(embeddings.ids, read_only(coords), method, used)
+    if method != "umap":
+        raise ValueError(f"no projection {method!r}, only umap and pca")
+    used, n = _all_params(projection.umap, params), len(embeddings.ids)
+    fewest = max(projection.FEWEST_FOR_UMAP, used["n_components"] + 2)
+    if n < fewest:
+        small = project(embeddings, "pca", {"n_components": used["n_components"]})
+        note = f"UMAP needs at least {fewest} proteins; this is PCA."
+        return replace(small, params={**small.params, "note": note})
+    wanted = used["n_neighbors"]
+    used["n_neighbors"] = projection.umap_neighbors(n, wanted)
+    coords = projection.umap(embeddings.vectors, **used)
+    if used["n_neighbors"] < wanted:
+        used["note"] = f"n_neighbors is {used['n_neighbors']} instead of {wanted}: there are {n} proteins."
+    return Projection(embeddings.ids, read_only(coords), method, used)
 
 
 def cluster(embeddings: EmbeddingSet, method: str, params: Mapping[str, Any]) -> IntArray:
