@@ -1,0 +1,149 @@
+"""Asking the Workbench from a page: results at once where they are known, else a bar with Cancel while the queue works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from esmviz.errors import SequenceTooLongError
+from esmviz.jobs import Job
+from esmviz.types import (
+    EmbeddingSet,
+    FloatArray,
+    IntArray,
+    ModelOutput,
+    Projection,
+    ProteinRecord,
+    Provenance,
+    Request,
+)
+from esmviz.ui import session as sessions
+from esmviz.ui.frame import Choice
+from esmviz.ui.resources import workbench
+
+PATIENCE_SECONDS = 0.4  # a job done by then shows its result without a flash of the progress bar
+Partial = Callable[[Any], None]
+
+
+def inspect(
+    choice: Choice, request: Request, record: ProteinRecord | None = None, slot: str = "inspect"
+) -> ModelOutput:
+    """What one forward pass over one protein gives."""
+    protein = choice.record if record is None else record
+    submit = workbench().submit_inspect
+    return _awaited(
+        slot,
+        (protein, choice.spec.name, request),
+        lambda **who: submit(protein, choice.spec.name, request, **who),
+    )
+
+
+def masked_logits(choice: Choice, partial: Partial) -> FloatArray:
+    """Logits at each position with that position masked; ``partial`` draws what has come so far."""
+    asked = (choice.record, choice.spec.name, choice.precision)
+    return _awaited("masked", asked, lambda **who: workbench().submit_masked(*asked, **who), partial)
+
+
+def embedding(choice: Choice, *, layer: int, pooling: str) -> EmbeddingSet:
+    """One vector for each protein of the set."""
+    records, model, precision = choice.session.records, choice.spec.name, choice.precision
+    asked = (records, model, layer, pooling, precision)
+    return _awaited(
+        "embed",
+        asked,
+        lambda **who: workbench().submit_embed(
+            records, model, layer=layer, pooling=pooling, precision=precision, **who
+        ),
+    )
+
+
+def projection(embeddings: EmbeddingSet, method: str, **params: object) -> Projection:
+    """The set on a map."""
+    asked = (id(embeddings), method, tuple(params.items()))
+    return _awaited(
+        "map", asked, lambda **who: workbench().submit_project(embeddings, method=method, **params, **who)
+    )
+
+
+def groups(embeddings: EmbeddingSet, method: str, **params: object) -> IntArray:
+    """A cluster number for each protein, -1 for noise."""
+    asked = (id(embeddings), method, tuple(params.items()))
+    return _awaited(
+        "groups", asked, lambda **who: workbench().submit_cluster(embeddings, method=method, **params, **who)
+    )
+
+
+def provenance(
+    choice: Choice, output: ModelOutput | EmbeddingSet, *, layer: int | None = None, head: int | None = None
+) -> Provenance:
+    """Where a picture of this output comes from."""
+    windows = output.windows if isinstance(output, ModelOutput) else ()
+    return workbench().provenance(
+        choice.spec.name, precision=output.precision, layer=layer, head=head, windows=windows
+    )
+
+
+def check_map(*records: ProteinRecord) -> None:
+    """Refuse a residue x residue map that would not fit, before anything is computed."""
+    longest = workbench().settings.max_map_residues
+    for record in records:
+        if len(record) > longest:
+            raise SequenceTooLongError(
+                f"{record.id} has {len(record):,} residues; maps are drawn up to {longest:,}.",
+                "Choose a shorter protein, the Logits page, or raise ESMVIZ_MAX_MAP_RESIDUES.",
+            )
+
+
+def _awaited(slot: str, asked: object, submit: Callable[..., Job], partial: Partial | None = None) -> Any:
+    """Result of a job. While it runs, its progress stands here and the script of the page ends."""
+    session = sessions.current()
+    if session.cancelled.get(slot) == asked:
+        _offer_again(slot, session)
+    session.cancelled.pop(slot, None)
+    job = submit(visitor=session.visitor, slot=slot)
+    if not job.wait(PATIENCE_SECONDS):
+        _progress(job, slot, asked, partial)
+        st.stop()
+    return job.result()
+
+
+def _offer_again(slot: str, session: sessions.Session) -> None:
+    st.info("Cancelled. Nothing else was lost.")
+    st.button("Start again", key=f"again_{slot}", on_click=session.cancelled.pop, args=(slot,))
+    st.stop()
+
+
+@st.fragment(run_every=0.5)
+def _progress(job: Job, slot: str, asked: object, partial: Partial | None) -> None:
+    session: sessions.Session = st.session_state["session"]
+    workbench().queue.heartbeat(session.visitor)
+    if job.wait(0):
+        st.rerun()
+    progress = job.progress
+    share = progress.done / progress.total if progress.total else 0.0
+    st.progress(min(1.0, share), text=_words(progress, job.status))
+    st.button("Cancel", key=f"cancel_{slot}", on_click=_cancel, args=(job, slot, asked, session))
+    if partial is not None and job.partial is not None:
+        partial(job.partial)
+
+
+def _words(progress: Any, status: str) -> str:
+    if status == "waiting":
+        return "Waiting for the model: another request runs first."
+    if not progress.total:
+        return progress.note or "Loading the model."
+    speed = progress.done / progress.seconds if progress.seconds > 0.5 else 0
+    rest = f", {speed:,.0f} a second, {(progress.total - progress.done) / speed:,.0f} s left" if speed else ""
+    return f"{progress.note} {progress.done:,} of {progress.total:,} {progress.unit}{rest}".strip()
+
+
+def _cancel(job: Job, slot: str, asked: object, session: sessions.Session) -> None:
+    session.cancelled[slot] = asked
+    workbench().queue.release(session.visitor, slot)
+
+
+def download(model: str) -> None:
+    """Bring a model's files to this machine."""
+    _awaited("download", model, lambda **who: workbench().submit_download(model, **who))

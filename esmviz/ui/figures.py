@@ -1,0 +1,108 @@
+"""Around a figure: drawing it in the visitor's theme, what to read in it, the table beside it, the files from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from esmviz import __version__, export
+from esmviz.types import Provenance
+from esmviz.ui.errors import plain
+from esmviz.ui.frame import Choice
+from esmviz.views import theme
+
+
+def is_dark() -> bool:
+    """Whether the visitor sees the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def figure(fig: Any, name: str, *, alt: str, points: bool = False) -> Any:
+    """Draw a figure; the camera of its mode bar saves SVG or PNG as the visitor chose.
+
+    Returns what was selected when ``points``, else None.
+    """
+    fig.update_layout(template=theme.template(is_dark()))
+    options: dict[str, Any] = (
+        {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if points else {}
+    )
+    event = st.plotly_chart(fig, key=name, theme=None, config=_config(name), alt=alt, **options)
+    return event.selection.points if points else None
+
+
+def _config(name: str) -> dict[str, Any]:
+    image = {
+        "format": st.session_state.get("image_format", "SVG").lower(),
+        "filename": f"esmviz-{name}",
+        "scale": 3,
+    }
+    if image["format"] == "svg":
+        image["scale"] = 1
+    return {"displaylogo": False, "toImageButtonOptions": image, "scrollZoom": False, "responsive": True}
+
+
+def downloads(
+    name: str,
+    fig: Any,
+    choice: Choice,
+    provenance: Provenance,
+    *,
+    columns: Callable[[], Mapping[str, Sequence[Any]]],
+    arrays: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """The numbers as CSV and NPZ, the figure as one offline HTML file, and what the camera saves."""
+    page = st.session_state["page_question"]
+    meta = {"esmviz": __version__, "protein": choice.record.id, **provenance.as_dict(), **(settings or {})}
+    notes = [f"{key}: {value}" for key, value in meta.items() if value not in (None, "", ())]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _download("CSV", lambda: export.csv_bytes(columns()), name, "csv", "text/csv")
+        _download("NPZ", lambda: export.npz_bytes(arrays, meta), name, "npz", "application/octet-stream")
+        title = f"{page} {choice.record.id}"
+        _download("Figure as HTML", lambda: export.html_bytes(fig, title, notes), name, "html", "text/html")
+        st.segmented_control(
+            "The camera above the figure saves",
+            ["SVG", "PNG"],
+            default="SVG",
+            key="image_format",
+            label_visibility="collapsed",
+            help="Format of the image that the camera in the figure's upper right corner saves.",
+        )
+
+
+def _download(label: str, data: Callable[[], bytes], name: str, suffix: str, mime: str) -> None:
+    file_name = export.download_name("esmviz", name, suffix=suffix)
+    st.download_button(label, data, file_name, mime, key=f"download_{suffix}", on_click="ignore")
+
+
+def how_to_read(text: str, citation: str, doi: str) -> None:
+    """What a picture means and does not mean, with its source."""
+    with st.expander("How to read this"):
+        st.markdown(text)
+        st.caption(f"{citation} [doi:{doi}](https://doi.org/{doi})")
+
+
+def ranking(title: str, columns: Mapping[str, Sequence[Any]], *, height: int = 320, note: str = "") -> None:
+    """A ranked table beside the picture: its twin for screen readers."""
+    st.markdown(f"**{title}**")
+    st.dataframe(dict(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
+    if note:
+        st.caption(plain(note))
+
+
+def facts(values: Mapping[str, str]) -> None:
+    """A few numbers that sum the picture up."""
+    lines = "  \n".join(f"{plain(name)}: **{plain(value)}**" for name, value in values.items())
+    st.markdown(lines)
+
+
+def cluster_facts(clusters: Sequence[int], colour: str, agreement: float | None) -> None:
+    """How many groups, how much noise, and how well they match the labels."""
+    n_noise = sum(int(cluster) < 0 for cluster in clusters)
+    n_groups = len({int(cluster) for cluster in clusters} - {-1})
+    values = {"Groups": str(n_groups), "Noise": f"{n_noise} of {len(clusters)} proteins"}
+    if agreement is not None:
+        values[f"Agreement with {colour} (adjusted Rand index)"] = f"{agreement:.2f}"
+    facts(values)

@@ -1,0 +1,211 @@
+"""The frame around every page: the question, and one choice of protein, model and layer for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from esmviz.errors import OutputNotProvidedError
+from esmviz.types import ModelSpec, Output, ProteinRecord
+from esmviz.ui import session as sessions
+from esmviz.ui.errors import plain, reporting_errors
+from esmviz.ui.resources import workbench
+from esmviz.ui.session import Session
+
+ROOT = Path(__file__).resolve().parents[2]
+ICON = Path(__file__).resolve().parents[1] / "assets" / "icon.png"
+
+
+@dataclass(frozen=True)
+class PageInfo:
+    """One page of the app: its file in ``pages/``, its name in the navigation and the question it answers."""
+
+    file: str
+    title: str
+    question: str
+
+    @property
+    def url_path(self) -> str:
+        return "" if self.file == "home" else self.file
+
+    def as_streamlit(self) -> st.Page:
+        path = ROOT / "pages" / f"{self.file}.py"
+        default = self.file == "home"
+        return st.Page(path, title=self.title, url_path=self.url_path, default=default, help=self.question)
+
+
+PAGES = (
+    PageInfo("home", "Home", "What does a protein language model make of your proteins?"),
+    PageInfo("similarity", "Similarity", "Which residues does the model see alike?"),
+    PageInfo("attention", "Attention", "Where does the model look?"),
+    PageInfo(
+        "logits",
+        "Logits",
+        "What does the model expect at each position, and which mutations does it dislike?",
+    ),
+    PageInfo("clusters", "Clusters", "How does the set of proteins fall into groups?"),
+    PageInfo("models", "Models", "Which models can run here?"),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the visitor looks at: one protein through one model."""
+
+    session: Session
+    record: ProteinRecord
+    spec: ModelSpec
+
+    @property
+    def layer(self) -> int:
+        return self.spec.n_layers if self.session.layer is None else self.session.layer
+
+    @property
+    def precision(self) -> str:
+        return self.session.precision
+
+
+@contextmanager
+def opened(file: str, *, needs: Output | None = None, layers_from: int | None = None) -> Iterator[Choice]:
+    """Draw the frame of a page and hand over the choice; errors of the body become sentences.
+
+    Parameters
+    ----------
+    file : str
+        Name of the page in ``PAGES``.
+    needs : str, optional
+        The output the page shows; a model without it is refused with the names of those that have it.
+    layers_from : int, optional
+        Lowest layer of the layer slider; no slider without it.
+    """
+    page = next(page for page in PAGES if page.file == file)
+    st.title(page.question, anchor=False)
+    st.session_state["page_question"] = page.question
+    with reporting_errors():
+        session = sessions.current()
+        _source_line(session, file)
+        record = _pick_protein(session)
+        spec = _pick_model(session)
+        choice = Choice(session, record, spec)
+        if layers_from is not None:
+            pick_layer(choice, layers_from)
+        _pick_precision(session)
+        sessions.write_url(session)
+        if needs and needs not in spec.provides:
+            _refuse(spec, needs)
+        yield choice
+
+
+def link(file: str, label: str) -> None:
+    """A link to another page that keeps protein, model and layer."""
+    page = next(page for page in PAGES if page.file == file)
+    st.page_link(page.as_streamlit(), label=label, query_params=sessions.current().written)
+
+
+def _source_line(session: Session, file: str) -> None:
+    n = len(session.records)
+    count = f"{n} protein" + "s" * (n != 1)
+    if session.kind == "example":
+        tail = (
+            "Drop your FASTA below to replace it."
+            if file == "home"
+            else "Drop your FASTA on Home to replace it."
+        )
+        st.caption(f"Example: {count} of seven families. {tail}")
+    else:
+        rejected = sum(report.status == "rejected" for report in session.proteins.reports)
+        refused = f", {rejected} rejected (see Home)" if rejected else ""
+        st.caption(plain(f"{session.source}: {count}{refused}."))
+
+
+def _pick_protein(session: Session) -> ProteinRecord:
+    ids = [record.id for record in session.records]
+    record = session.record(session.protein)
+    if record is None:
+        st.info(
+            plain(
+                f"This link shows the protein {session.protein}, which is not among your {len(ids)} proteins."
+            )
+            + " A link never carries sequences: upload the FASTA that has it on Home, or look at one of yours."
+        )
+        with st.container(horizontal=True):
+            link_home = next(page for page in PAGES if page.file == "home")
+            st.page_link(link_home.as_streamlit(), label="Upload a FASTA", query_params=session.written)
+            st.button(
+                plain(f"Show {ids[0]}"), on_click=session.choose, kwargs={"protein": ids[0]}, key="show_first"
+            )
+        st.stop()
+    if "protein" not in st.session_state:
+        st.session_state["protein"] = session.protein
+    label = f"Protein, {ids.index(record.id) + 1} of {len(ids)}"
+    session.protein = st.sidebar.selectbox(label, ids, key="protein")
+    record = session.record(session.protein)
+    assert record is not None
+    _sequence_strip(record)
+    return record
+
+
+def _sequence_strip(record: ProteinRecord) -> None:
+    """The sequence in blocks of ten with a 1-based ruler, selectable and copyable."""
+    n = len(record)
+    width = len(str(n))
+    rows = [
+        f"{start + 1:>{width}} {record.sequence[start : start + 10]} {record.sequence[start + 10 : start + 20]}"
+        for start in range(0, n, 20)
+    ]
+    with st.sidebar.expander(f"Sequence, {n:,} residues"):
+        st.code("\n".join(rows), language=None, height=min(260, 40 + 22 * len(rows)))
+
+
+def _pick_model(session: Session) -> ModelSpec:
+    specs = workbench().specs()
+    spec = workbench().spec(session.model)  # raises UnknownModelError with the list
+    if "model" not in st.session_state:
+        st.session_state["model"] = spec.name
+    chosen = st.sidebar.selectbox(
+        "Model", list(specs), key="model", format_func=lambda name: specs[name].title or name
+    )
+    if chosen != session.model:
+        session.choose(layer=None, head=0)
+        session.model = chosen
+    return workbench().spec(chosen)
+
+
+def pick_layer(choice: Choice, lowest: int = 1) -> int:
+    """The layer slider in the sidebar; a layer from a link that the model does not have is said, not bent silently."""
+    session, n_layers = choice.session, choice.spec.n_layers
+    if not lowest <= choice.layer <= n_layers:
+        st.warning(
+            f"This page has layers {lowest} to {n_layers} of {choice.spec.name}; layer {choice.layer} was asked for."
+        )
+        session.choose(layer=None)
+    if "layer" not in st.session_state:
+        st.session_state["layer"] = choice.layer
+    tip = "Layer 0 is the input embedding, the last is after the final norm." if lowest == 0 else None
+    layer = int(st.sidebar.slider("Layer", lowest, n_layers, key="layer", help=tip))
+    session.layer = layer
+    return layer
+
+
+def _pick_precision(session: Session) -> None:
+    with st.sidebar.expander("Numbers"):
+        options = ["float32", "bfloat16"]
+        if "precision" not in st.session_state:
+            st.session_state["precision"] = session.precision
+        session.precision = st.selectbox(
+            "Precision",
+            options,
+            key="precision",
+            help="float32 is exact to about seven digits; bfloat16 to about three.",
+        )
+
+
+def _refuse(spec: ModelSpec, needs: Output) -> None:
+    others = [name for name, other in workbench().specs().items() if needs in other.provides]
+    raise OutputNotProvidedError(
+        f"{spec.title or spec.name} gives no {needs.replace('_', ' ')}.", f"These do: {', '.join(others)}."
+    )

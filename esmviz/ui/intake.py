@@ -1,0 +1,156 @@
+"""How proteins come in: an upload, a paste or the example, and labels that are joined to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from esmviz import sequences
+from esmviz.errors import EsmvizError
+from esmviz.label_tables import LabelTable, read_labels, with_labels
+from esmviz.ui import errors
+from esmviz.ui.resources import workbench
+from esmviz.ui.session import Session
+
+TYPES = ["fasta", "fa", "faa", "txt", "gz"]
+
+
+def draw(session: Session) -> None:
+    """The three ways in, side by side; whichever changed last counts."""
+    settings = workbench().settings
+    upload, paste = st.columns(2)
+    upload.file_uploader(
+        f"Upload FASTA (.fasta .fa .faa .txt, also gzip; up to {settings.max_upload_mb} MB unpacked)",
+        type=TYPES,
+        key="upload",
+        on_change=_read,
+        args=(session, "upload"),
+        max_upload_size=settings.max_upload_mb,
+    )
+    paste.text_area(
+        "Paste FASTA or one bare sequence",
+        key="paste",
+        height=96,
+        placeholder=">my protein\nMKT…",
+        on_change=_read,
+        args=(session, "paste"),
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Read", key="run", type="primary", on_click=_read_latest, args=(session,))
+        st.button("Example", key="example", on_click=_load_example, args=(session,))
+        st.checkbox(
+            "Treat as protein",
+            key="treat_as_protein",
+            on_change=_read_latest,
+            args=(session,),
+            help="Read records that look like DNA or RNA as proteins.",
+        )
+    failure = st.session_state.get("intake_error")
+    if failure is not None:
+        errors.show(failure)
+        st.caption("The proteins loaded before are still here.")
+
+
+def draw_labels(session: Session) -> None:
+    """A table of labels, joined by id."""
+    st.file_uploader(
+        "Labels, optional: CSV or TSV with the ids in its first column",
+        type=["csv", "tsv", "txt"],
+        key="labels",
+        on_change=_read_labels,
+        args=(session,),
+    )
+    failure = st.session_state.get("labels_error")
+    if failure is not None:
+        errors.show(failure)
+    if session.labels is not None:
+        _say_unmatched(session.labels)
+
+
+def _say_unmatched(table: LabelTable) -> None:
+    st.caption(errors.plain(f"Columns joined: {', '.join(table.columns) or 'none'}."))
+    for ids, what in (
+        (table.unmatched, "rows name no loaded protein"),
+        (table.unlabelled, "proteins have no row"),
+    ):
+        if ids:
+            st.caption(f"{len(ids)} {what}:")
+            st.dataframe({"id": list(ids)}, hide_index=True, height=min(180, 40 + 36 * len(ids)))
+
+
+def records_table(session: Session) -> None:
+    """Every record with what became of it; a click on a row picks the protein."""
+    reports = session.proteins.reports
+    wanted = (
+        st.pills("Show", ["accepted", "mended", "rejected"], selection_mode="multi", key="show_status") or []
+    )
+    rows = [report for report in reports if not wanted or report.status in wanted]
+    families = {record.id: record.labels.get("family", "") for record in session.records}
+    columns: dict[str, list[Any]] = {
+        "record": [report.number for report in rows],
+        "id": [report.id for report in rows],
+        "residues": [report.n_residues for report in rows],
+        "status": [report.status for report in rows],
+        "what was done, or why not": [" ".join(report.notes) for report in rows],
+        "line": [report.line for report in rows],
+    }
+    if any(families.values()):
+        columns["family"] = [families.get(report.id, "") for report in rows]
+    event = st.dataframe(
+        columns, hide_index=True, height=300, key="records", on_select="rerun", selection_mode="single-row"
+    )
+    picked = event.selection.rows
+    if picked and rows[picked[0]].status != "rejected" and rows[picked[0]].id != session.protein:
+        session.choose(protein=rows[picked[0]].id)
+        st.rerun()
+
+
+def _read(session: Session, kind: str) -> None:
+    given = st.session_state[kind]
+    if not given or (kind == "paste" and not given.strip()):
+        return
+    name = given.name if kind == "upload" else "Pasted text"
+    source = given.getvalue() if kind == "upload" else given
+    treat = bool(st.session_state.get("treat_as_protein"))
+    st.session_state["intake_error"] = None
+    try:
+        found = sequences.read_fasta(source, limits=workbench().limits, treat_as_protein=treat, name=name)
+        if not found.records:
+            why = "; ".join(note for report in found.reports[:3] for note in report.notes)
+            raise EsmvizError(f"No protein could be read from {name}.", why)
+    except EsmvizError as error:
+        st.session_state["intake_error"] = error
+        return
+    session.load(found, name, kind)
+    st.session_state.pop("protein", None)
+
+
+def _read_latest(session: Session) -> None:
+    """Read again what stands in the form: the paste if there is one, else the upload."""
+    for kind in ("paste", "upload") if session.kind != "upload" else ("upload", "paste"):
+        if st.session_state.get(kind):
+            _read(session, kind)
+            return
+
+
+def _load_example(session: Session) -> None:
+    st.session_state["intake_error"] = None
+    session.load(sequences.example(), "Example", "example")
+    st.session_state.pop("protein", None)
+
+
+def _read_labels(session: Session) -> None:
+    given = st.session_state["labels"]
+    st.session_state["labels_error"] = None
+    if given is None:
+        return
+    try:
+        ids = [record.id for record in session.records]
+        table = read_labels(given.getvalue(), ids, limits=workbench().limits, name=given.name)
+        labelled = with_labels(session.records, table)
+    except EsmvizError as error:
+        st.session_state["labels_error"] = error
+        return
+    session.proteins = sequences.SequenceSet(labelled, session.proteins.reports)
+    session.labels = table

@@ -1,0 +1,159 @@
+"""Controls that single pages add to the sidebar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from esmviz.types import ModelSpec, ProteinRecord
+from esmviz.ui import session as sessions
+from esmviz.ui import texts
+from esmviz.ui.errors import plain
+from esmviz.ui.frame import Choice
+from esmviz.ui.resources import workbench
+
+MAX_CELLS = 1024  # a heatmap of up to 1024 x 1024 cells travels exactly; above, block means
+SMALL_WORK = 1e12  # residues x parameters that two cores embed in seconds, so that no button is needed
+
+GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
+
+ITSELF = "itself"
+
+
+def pick_other(choice: Choice) -> ProteinRecord | None:
+    """The protein to compare with; None is the protein itself."""
+    ids = [record.id for record in choice.session.records if record.id != choice.record.id]
+    picked = st.sidebar.selectbox("Compare with", [ITSELF, *ids], key="other")
+    return None if picked == ITSELF else choice.session.record(picked)
+
+
+def pick_head(choice: Choice) -> int:
+    """The head slider: 1-based for people, the 0-based head comes back."""
+    session, n_heads = choice.session, choice.spec.n_heads
+    if not 0 <= session.head < n_heads:
+        st.warning(f"{choice.spec.name} has heads 1 to {n_heads}; head {session.head + 1} was asked for.")
+        session.choose(head=0)
+    if "head" not in st.session_state:
+        st.session_state["head"] = session.head + 1
+    session.head = int(st.sidebar.slider("Head", 1, n_heads, key="head")) - 1
+    sessions.write_url(session)
+    return session.head
+
+
+def pick_parts(record: ProteinRecord, other: ProteinRecord | None = None) -> tuple[slice, slice]:
+    """The residues that are drawn, for rows and columns; a slider only for proteins too long for exact cells."""
+    rows = _pick_part(record, "part")
+    return rows, rows if other is None else _pick_part(other, "part_other")
+
+
+def _pick_part(record: ProteinRecord, key: str) -> slice:
+    n = len(record)
+    if n <= MAX_CELLS:
+        return slice(0, n)
+    tip = (
+        f"Up to {MAX_CELLS} residues are drawn exactly, more as means over blocks. Downloads hold every cell."
+    )
+    # The key holds the length: Streamlit keeps a slider's value, which another protein might not reach.
+    first, last = st.sidebar.slider(f"Residues of {n:,}", 1, n, (1, n), key=f"{key}_{n}", help=tip)
+    return slice(first - 1, last)
+
+
+@dataclass(frozen=True)
+class MapChoice:
+    """How a set is laid out and grouped."""
+
+    method: str
+    params: dict[str, Any]
+    grouping: str
+    group_params: dict[str, Any]
+
+
+def pick_map(n_proteins: int) -> MapChoice:
+    """Controls of the map and of the groups."""
+    method = st.sidebar.selectbox("Map", ["UMAP", "PCA"], key="map").lower()
+    params: dict[str, Any] = {}
+    if method == "umap":
+        most = max(3, min(100, n_proteins - 1))
+        start = min(15, most)
+        tip = "Few: fine structure. Many: the large picture."
+        params["n_neighbors"] = st.sidebar.slider(
+            "Neighbours", 2, most, start, key=f"neighbours_{most}", help=tip
+        )
+        params["min_dist"] = st.sidebar.slider("Least distance on the map", 0.0, 0.99, 0.1, key="min_dist")
+        params["seed"] = int(st.sidebar.number_input("Seed", 0, 10_000, 0, key="seed"))
+    grouping = st.sidebar.selectbox("Groups by", ["HDBSCAN", "k-means"], key="grouping")
+    if grouping == "HDBSCAN":
+        default = 3 if n_proteins < 100 else max(5, n_proteins // 100)
+        size = st.sidebar.number_input(
+            "Smallest group", 2, max(2, n_proteins), default, key=f"smallest_{default}"
+        )
+        return MapChoice(method, params, "hdbscan", {"min_cluster_size": int(size)})
+    k = st.sidebar.number_input("Number of groups", 1, n_proteins, min(7, n_proteins), key=f"k_{n_proteins}")
+    return MapChoice(method, params, "kmeans", {"k": int(k), "seed": 0})
+
+
+def pick_colour(records: Sequence[ProteinRecord]) -> str:
+    """What the points are coloured by: a label, the cluster or the length."""
+    names = sorted(
+        {name for record in records for name in record.labels}, key=lambda name: (name != "family", name)
+    )
+    return str(st.sidebar.selectbox("Colour by", [*names, "cluster", "length"], key="colour"))
+
+
+def wants_embedding(choice: Choice) -> bool:
+    """Whether the set may be embedded now: at once when that takes seconds, else after the button."""
+    records, spec = choice.session.records, choice.spec
+    n_residues = sum(map(len, records))
+    asked = (len(records), n_residues, spec.name)
+    label = f"Embed {len(records):,} protein" + "s" * (len(records) != 1)
+    pressed = st.sidebar.button(label, key="run", type="primary")
+    if pressed:
+        st.session_state["embed_asked"] = asked
+        choice.session.cancelled.pop("embed", None)
+    small = n_residues * spec.n_parameters < SMALL_WORK and workbench().status(spec.name).present
+    if small or st.session_state.get("embed_asked") == asked:
+        return True
+    st.info(
+        f"{len(records):,} proteins with {n_residues:,} residues through {spec.title or spec.name} take a while. "
+        "The button in the sidebar starts it; you can walk the other pages meanwhile."
+    )
+    return False
+
+
+def pick_logits() -> tuple[str, str]:
+    """What is shown of the logits, and by which scheme they are computed."""
+    show = st.sidebar.selectbox(
+        "Show", ["mutations", "probabilities", "entropy", "wild type"], key="show_logits"
+    )
+    schemes = ["wild-type marginals", "masked marginals"]
+    scheme = st.sidebar.radio("Scheme", schemes, key="scheme", help=texts.SCHEME_TIP)
+    st.sidebar.button(
+        "Run masked marginals",
+        key="run",
+        type="primary",
+        on_click=st.session_state.__setitem__,
+        args=("scheme", "masked marginals"),
+        disabled=scheme == "masked marginals",
+    )
+    if show in ("mutations", "probabilities"):
+        orders = {
+            "field": "charge, polar, aliphatic, aromatic",
+            "property": "property",
+            "alphabet": "alphabet",
+        }
+        st.sidebar.selectbox("Rows by", list(orders), key="row_order", format_func=lambda name: orders[name])
+    return str(show), str(scheme)
+
+
+def say_if_no_effects(spec: ModelSpec) -> None:
+    """A model that is known not to predict effects says so, and names those that do."""
+    if spec.predicts_effects:
+        return
+    others = [
+        other for other in workbench().specs().values() if (other.published_spearman or 0) >= GOOD_SPEARMAN
+    ]
+    better = ", ".join(other.title or other.name for other in others)
+    st.warning(plain(texts.NO_EFFECTS.format(title=spec.title or spec.name, better=better)))

@@ -1,0 +1,61 @@
+"""The ASGI application around the pages: headers on every response, the models warmed up before the first visitor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.runtime.pages_manager import PagesManager
+
+# Streamlit evaluates scripts and styles of its own bundle; everything else must come from this server, so that
+# no text of a visitor can make another visitor's browser call a foreign host.
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        "connect-src 'self' ws: wss: data: blob:; worker-src 'self' blob:; frame-src 'self' blob:; "
+        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class SecurityHeaders:
+    """ASGI middleware that sets ``HEADERS`` on every HTTP response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                mine = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                kept = [pair for pair in message["headers"] if pair[0].decode().lower() not in HEADERS]
+                message = {**message, "headers": kept + mine}
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+@asynccontextmanager
+async def _lifespan(_: Any) -> AsyncIterator[None]:
+    from esmviz.ui.resources import workbench
+
+    bench = workbench()
+    if bench.settings.warm_up:
+        bench.warm_up()
+    yield
+
+
+def application(script_path: str) -> st.App:
+    """The application that ``streamlit run`` serves."""
+    # Before the first run of st.navigation a deep link such as /logits would execute the page file alone.
+    PagesManager.uses_pages_directory = False
+    return st.App(script_path, lifespan=_lifespan, middleware=[Middleware(SecurityHeaders)])

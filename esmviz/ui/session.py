@@ -1,0 +1,99 @@
+"""The visitor's choices: one value in the tab, mirrored into the address, never a sequence."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from esmviz import sequences
+from esmviz.label_tables import LabelTable
+from esmviz.types import ProteinRecord
+from esmviz.ui.resources import workbench
+
+URL_NAMES = ("protein", "model", "layer", "head")
+
+
+@dataclass
+class Session:
+    """What one tab has loaded and picked. Widget keys are no storage: Streamlit drops them on a page change."""
+
+    proteins: sequences.SequenceSet
+    source: str
+    model: str
+    protein: str
+    layer: int | None = None  # None: the model's last
+    head: int = 0
+    precision: str = "float32"
+    labels: LabelTable | None = None
+    visitor: str = field(default_factory=lambda: secrets.token_hex(8))
+    kind: str = "example"
+    cancelled: dict[str, object] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def records(self) -> tuple[ProteinRecord, ...]:
+        return self.proteins.records
+
+    def record(self, identifier: str) -> ProteinRecord | None:
+        return next((record for record in self.records if record.id == identifier), None)
+
+    def load(self, proteins: sequences.SequenceSet, source: str, kind: str) -> None:
+        """Replace the set; the first protein is picked unless the one picked before is there too."""
+        self.proteins, self.source, self.kind, self.labels = proteins, source, kind, None
+        if proteins.records and self.record(self.protein) is None:
+            self.protein = proteins.records[0].id
+        self.cancelled.clear()
+
+    def choose(self, **choices: object) -> None:
+        """Set choices from code (a click in a figure); the widgets follow at the next run."""
+        for name, value in choices.items():
+            setattr(self, name, value)
+            st.session_state.pop(name, None)
+
+
+def current() -> Session:
+    """The session of this tab; a first visit opens with the example."""
+    if "session" not in st.session_state:
+        proteins = sequences.example()
+        settings = workbench().settings
+        st.session_state["session"] = Session(
+            proteins, "Example", settings.default_model, _first_choice(proteins)
+        )
+    session: Session = st.session_state["session"]
+    _adopt_url(session)
+    workbench().queue.heartbeat(session.visitor)
+    return session
+
+
+def _first_choice(proteins: sequences.SequenceSet) -> str:
+    ids = [record.id for record in proteins.records]
+    return "HBA_HUMAN" if "HBA_HUMAN" in ids else ids[0]
+
+
+def _adopt_url(session: Session) -> None:
+    """Take what the address says where it says something new: a link, a bookmark, the back button."""
+    for name in URL_NAMES:
+        text = st.query_params.get(name)
+        if text is None or text == session.written.get(name):
+            continue
+        if name in ("protein", "model"):
+            session.choose(**{name: text})
+        elif text.isdecimal() and len(text) < 5:
+            session.choose(**{name: int(text) - (name == "head")})
+        session.written[name] = text
+
+
+def write_url(session: Session) -> None:
+    """Mirror the choices into the address."""
+    values = {"protein": session.protein, "model": session.model}
+    if session.layer is not None:
+        values["layer"] = str(session.layer)
+    if session.head:
+        values["head"] = str(session.head + 1)
+    if values != {name: st.query_params.get(name) for name in URL_NAMES if name in st.query_params}:
+        st.query_params.from_dict({**st.query_params.to_dict(), **values})
+        for name in set(URL_NAMES) - values.keys():
+            st.query_params.pop(name, None)
+    session.written = values

@@ -1,0 +1,121 @@
+"""Numbers as columns with names for people: the tables beside the figures and the CSV files from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from esmviz.labels import head_label, mutation_label, residue_labels
+from esmviz.types import AMINO_ACIDS, FloatArray, IntArray, ProteinRecord
+
+Columns = Mapping[str, Sequence[object] | FloatArray]
+
+AMINO_ACID_ARRAY = np.array(list(AMINO_ACIDS))
+
+
+def pairs(
+    found: Iterable[tuple[int, int, float]],
+    rows: ProteinRecord,
+    columns: ProteinRecord,
+    value: str,
+    *,
+    names: tuple[str, str] = ("residue", "with"),
+    percentile: Sequence[float] | FloatArray = (),
+) -> Columns:
+    """Ranked residue pairs."""
+    found = list(found)
+    left, right = residue_labels(rows.sequence), residue_labels(columns.sequence)
+    same = rows.id == columns.id
+    table: dict[str, Sequence[object]] = {
+        names[0] if same else rows.id: [left[i] for i, _, _ in found],
+        names[1] if same else columns.id: [right[j] for _, j, _ in found],
+        value: [float(f"{score:.3g}") for _, _, score in found],
+    }
+    if same:
+        table["apart"] = [abs(j - i) for i, j, _ in found]
+    if len(percentile):
+        table["percentile"] = [round(float(rank), 1) for rank in percentile]
+    return table
+
+
+def matrix(values: FloatArray, rows: ProteinRecord, columns: ProteinRecord) -> Columns:
+    """A residue x residue matrix: one line a residue of ``rows``, one column a residue of ``columns``."""
+    names = residue_labels(columns.sequence)
+    return {"residue": residue_labels(rows.sequence), **{name: values[:, j] for j, name in enumerate(names)}}
+
+
+def by_residue(record: ProteinRecord, **values: Sequence[object]) -> Columns:
+    """One line a residue."""
+    return {"residue": residue_labels(record.sequence), **values}
+
+
+def amino_acids(values: FloatArray, record: ProteinRecord) -> Columns:
+    """One line a residue, one column an amino acid."""
+    return {
+        "residue": residue_labels(record.sequence),
+        **{a: values[:, k] for k, a in enumerate(AMINO_ACIDS)},
+    }
+
+
+def mutations(ranked: Iterable[tuple[int, str, str, float]]) -> Columns:
+    """Ranked substitutions with their score in nats."""
+    ranked = list(ranked)
+    return {
+        "mutation": [mutation_label(i, wild, mutant) for i, wild, mutant, _ in ranked],
+        "score": [round(score, 2) for *_, score in ranked],
+    }
+
+
+def positions(indices: Sequence[int], record: ProteinRecord, **values: Sequence[float]) -> Columns:
+    """Ranked positions with a value or two."""
+    names = residue_labels(record.sequence)
+    columns: dict[str, Sequence[object]] = {"residue": [names[int(i)] for i in indices]}
+    for name, column in values.items():
+        columns[name.replace("_", " ")] = [round(float(np.asarray(column)[int(i)]), 3) for i in indices]
+    return columns
+
+
+def proteins(
+    records: Sequence[ProteinRecord],
+    indices: Iterable[int],
+    clusters: Sequence[int] | IntArray,
+    coordinates: FloatArray | None = None,
+) -> Columns:
+    """Proteins with their cluster, place on the map and labels."""
+    chosen = [int(index) for index in indices]
+    names = sorted({name for index in chosen for name in records[index].labels})
+    table: dict[str, Sequence[object]] = {
+        "id": [records[index].id for index in chosen],
+        "cluster": ["noise" if clusters[index] < 0 else int(clusters[index]) + 1 for index in chosen],
+        "residues": [len(records[index]) for index in chosen],
+    }
+    if coordinates is not None:
+        table |= {axis: coordinates[chosen, k] for k, axis in enumerate(("x", "y"))}
+    taken = set(table)
+    for name in names:
+        table[name if name not in taken else f"{name} (label)"] = [
+            records[i].labels.get(name, "") for i in chosen
+        ]
+    return table
+
+
+def colour_groups(
+    records: Sequence[ProteinRecord], colour: str, clusters: Sequence[str]
+) -> Sequence[str] | FloatArray:
+    """What each point is coloured by: text is a category, numbers are a scale."""
+    if colour == "cluster":
+        return list(clusters)
+    if colour == "length":
+        return np.array([len(record) for record in records], dtype=np.float32)
+    return [record.labels.get(colour, "") or "unlabelled" for record in records]
+
+
+def heads(ranked: Iterable[tuple[int, int, float]]) -> Columns:
+    """Heads with how far they look."""
+    ranked = list(ranked)
+    return {
+        "layer": [layer for layer, _, _ in ranked],
+        "head": [int(head_label(head)) for _, head, _ in ranked],
+        "mean distance (residues)": [round(distance, 1) for *_, distance in ranked],
+    }

@@ -1,0 +1,85 @@
+"""The words under the figures: how to read each one, at most 80 words, with one citation and its DOI."""
+
+ENTROPY = (
+    "Each bar is one residue. At 0 bits the model is certain of the amino acid; at 4.32 bits all twenty are equally "
+    "likely to it. 1, 2, 3 and 4 bits mean about 2, 4, 8 and 16 equally likely residues. Low entropy often marks "
+    "conserved residues: active sites, glycines in turns, disulphide cysteines. It says what the model has learnt, "
+    "not what was measured.",
+    "Lin et al. 2023, Science 379:1123.",
+    "10.1126/science.ade2574",
+)
+SIMILARITY = (
+    "A bright cell means that the model represents the two residues alike: the same amino acid, the same kind of "
+    "secondary structure or the same place in a repeat. Neighbours are alike by nature, so look away from the "
+    "diagonal. Raw cosines are all high, since residues of one protein share a common part; subtracting the mean "
+    "residue removes it. A high value does not prove contact or homology.",
+    "Mu & Viswanath 2018, ICLR (centring); Rives et al. 2021, PNAS 118:e2016239118 (residue vectors).",
+    "10.1073/pnas.2016239118",
+)
+ATTENTION = (
+    "Row i shows where residue i looks. Diagonal bands mean neighbours along the chain; vertical lines mean a residue "
+    "that many look at; spots off the diagonal can be contacts in the fold, in some heads. Part of the attention "
+    "goes to the hidden start and end tokens, so rows do not sum to 1. Attention shows what the model combines, "
+    "not why.",
+    "Vig et al. 2021, ICLR, BERTology meets biology.",
+    "10.48550/arXiv.2006.15222",
+)
+CORRECTED = (
+    "The average product correction subtracts what a residue shares with all others, so that a few bright columns do "
+    "not hide the pairs that stand out. Values can be negative: blue is less, red more than the two residues' averages "
+    "predict. Strong pairs far apart in sequence are candidates for contacts.",
+    "Dunn et al. 2008, Bioinformatics 24:333.",
+    "10.1093/bioinformatics/btm604",
+)
+GRID = (
+    "Each tile is one head, drawn as means over blocks of residues and scaled to its own brightest cells; a click opens "
+    "it. Early layers often look at neighbours or at one kind of amino acid; heads with spots far off the diagonal can "
+    "follow contacts. The table ranks heads by how many residues lie, on average, between a residue and what it "
+    "attends to.",
+    "Vig & Belinkov 2019, BlackboxNLP (mean attention distance).",
+    "10.18653/v1/W19-4808",
+)
+CONTACTS = (
+    "A dark cell is a pair that the model's own logistic regression on its attention takes for a contact: C-beta atoms "
+    "within 8 Å. Parallel bands beside the diagonal are helices, bands across it are beta strands. Pairs closer than "
+    "six residues in sequence are left out of the list.",
+    "Rao et al. 2021, ICLR, Transformer protein language models are unsupervised structure learners.",
+    "10.1101/2020.12.15.422761",
+)
+MUTATIONS = (
+    "Each cell compares a mutant with the wild type: log p(mutant) − log p(wild type). Red is less likely than the "
+    "wild type, often damaging; blue is favoured. A red column is a position that tolerates little. Wild-type marginals "
+    "take one pass with the wild type visible; masked marginals hide each position in turn and are slower. The two are "
+    "not on one scale.",
+    "Meier et al. 2021, NeurIPS.",
+    "10.1101/2021.07.09.450648",
+)
+PROBABILITIES = (
+    "Each column sums to 1 over the twenty amino acids: what the model would put there, having seen the whole protein. "
+    "The wild type is dotted. A column that is spread out leaves the choice open; a column with one bright cell other "
+    "than the dot is a position where the model expects another residue.",
+    "Lin et al. 2023, Science 379:1123.",
+    "10.1126/science.ade2574",
+)
+WILD_TYPE = (
+    "Each bar is how likely the model finds the residue that is there, as a natural logarithm: 0 is certain, −3 is the "
+    "chance of one in twenty. The rank in the hover is its place among the twenty. Deep bars are residues that the model "
+    "did not expect: unusual, functional, or simply outside what it learnt.",
+    "Meier et al. 2021, NeurIPS.",
+    "10.1101/2021.07.09.450648",
+)
+CLUSTERS = (
+    "Each point is a protein; near points have similar vectors. Only neighbourhoods mean something: distances between "
+    "far groups, their sizes and the axes do not. Another seed or number of neighbours gives another picture, so "
+    "believe what stays. The groups are found in the original vectors, not on the map.",
+    "McInnes et al. 2018, UMAP; Campello et al. 2013, HDBSCAN.",
+    "10.48550/arXiv.1802.03426",
+)
+NO_EFFECTS = (
+    "{title} does not predict mutation effects: on measured variants it does no better than a substitution table. Read "
+    "this map as the model's taste. For decisions choose {better} on the Models page."
+)
+CENTRE_TIP = "Residue vectors of one protein share a large common part; without it, the differences show."
+RANGE_TIP = "Off: from 0 to the 99.5th percentile of this map. On: the same colours for every map, dark for long proteins."
+SCHEME_TIP = "Wild-type marginals: one pass. Masked marginals: each position hidden in turn, as many passes as residues."
+POOLING_TIP = "mean and max run over the residues; bos is the vector of the hidden start token."

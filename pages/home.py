@@ -1,0 +1,30 @@
+"""What does a protein language model make of your proteins? The way in: proteins, and a first look at one."""
+
+import streamlit as st
+
+from esmviz import ui, views
+from esmviz.analysis import logits as expectation
+from esmviz.labels import residue_label
+from esmviz.types import Request
+
+with ui.opened("home") as choice:
+    ui.intake.draw(choice.session)
+    record = choice.record
+    picture, side = st.columns([3, 2], gap="medium")
+    with side:
+        st.markdown("**Records**")
+        ui.intake.records_table(choice.session)
+        with st.expander("Labels for colours and tables"):
+            ui.intake.draw_labels(choice.session)
+        st.markdown("**Questions to ask**")
+        for page in ui.PAGES[1:]:
+            ui.link(page.file, page.question)
+    with picture:
+        st.markdown(f"**A first look at {ui.plain(record.id)}: where is the model sure?**")
+        output = ui.inspect(choice, Request(logits=True, precision=choice.precision))
+        entropy = expectation.entropy(expectation.probabilities(output.logits))
+        figure = views.entropy_profile(entropy, record, ui.provenance(choice, output))
+        ui.figure(figure, "first-look", alt="Entropy of the model's expectation along the protein, in bits")
+        surest = [residue_label(i, record.sequence[i]) for i in expectation.most_constrained(entropy, k=5)]
+        st.caption(f"Surest at {', '.join(surest)}, on average {entropy.mean():.2f} bits of at most 4.32.")
+        ui.how_to_read(*ui.texts.ENTROPY)
