@@ -127,7 +127,7 @@ def _refuse_too_many(text: str, name: str, limits: Limits) -> None:
 def _headed(text: str, name: str) -> tuple[str, tuple[str, ...]]:
     """A bare sequence with a header line, and the note about it."""
     if not _CONTENT.search(text):
-        raise InvalidSequenceError(f"There is no sequence in {name}.", f"Taken are {FORMATS}.")
+        raise InvalidSequenceError(f"There is no sequence in {name}.", f"esmviz reads {FORMATS}.")
     bare_id = "pasted" if name == PASTED else "_".join(_SUFFIX.sub("", name, count=1).split()) or "pasted"
     return f">{bare_id}\n{text}", (f"no line starts with `>`: read as one sequence, named {bare_id}",)
 

@@ -114,7 +114,7 @@ def _read_table(text: str, name: str, limits: Limits) -> tuple[tuple[str, ...], 
     header = next(rows, None)
     if header is None or len(header.cells) < 2:
         raise InvalidSequenceError(
-            f"{name} is no table: its first line has fewer than two columns.", f"Taken are {FORMATS}."
+            f"{name} is no table: its first line has fewer than two columns.", f"esmviz reads {FORMATS}."
         )
     columns = tuple(cell or f"column {at}" for at, cell in enumerate(header.cells, 1))
     twice = [column for column, count in Counter(columns).items() if count > 1]

@@ -68,7 +68,7 @@ class Upload:
 
 
 class Lines(io.TextIOBase):
-    """A text from ``start`` on, as a file to iterate over, without the four bytes a character that StringIO takes."""
+    """A text from ``start`` on as a file to iterate over; StringIO would take four bytes a character."""
 
     def __init__(self, text: str, start: int = 0) -> None:
         self._text, self._start = text, start
@@ -103,7 +103,7 @@ def read_upload(source: bytes | str, *, limits: Limits, name: str, formats: str)
     InvalidSequenceError
         Damaged gzip, another packing, or no text.
     """
-    hint = f"Taken are {formats}."
+    hint = f"esmviz reads {formats}."
     if isinstance(source, str):
         if len(source) > limits.file_bytes or _n_bytes(source) > limits.file_bytes:
             raise _too_large(name, limits.file_bytes)
