@@ -1,0 +1,100 @@
+"""Attention where several proteins lie end to end in a row, its weights handed out where a probe asks.
+
+``transformers`` looks attention functions up by name, so its own blocks call this one. All it needs travels
+in keyword arguments of the call: nothing is shared between threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from esmviz.models.probes import Accumulator
+
+NAME = "esmviz"
+WEIGHTS_BYTES = 64 * 2**20  # attention weights held at once: as many heads as fit, at least one
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Proteins end to end in one row: their lengths in tokens, BOS and EOS included, and their probes."""
+
+    lengths: tuple[int, ...]
+    probes: tuple[Sequence[Accumulator], ...] = ()
+    runs: tuple[tuple[int, int, int], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runs", tuple(_runs(self.lengths)))
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First token of each protein and the one after its last."""
+        result, start = [], 0
+        for length in self.lengths:
+            result.append((start, start + length))
+            start += length
+        return result
+
+
+def _runs(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Start, length and number of neighbours of equal length: they attend as one batch."""
+    result, start = [], 0
+    for length, equal in groupby(lengths):
+        n = len(list(equal))
+        result.append((start, length, n))
+        start += length * n
+    return result
+
+
+def attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    *,
+    pack: Pack,
+    layer: int,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention of each protein to itself; tensors are (1, H, tokens, d), the result (1, tokens, H, d)."""
+    query, key = query.to(value.dtype), key.to(value.dtype)  # rotation may have left them in float32
+    output = torch.empty_like(value.transpose(1, 2), memory_format=torch.contiguous_format)
+    for start, length, n in pack.runs:
+        stop = start + length * n
+        q, k, v = (
+            x[0, :, start:stop].view(-1, n, length, x.shape[-1]).transpose(0, 1) for x in (query, key, value)
+        )
+        attended = F.scaled_dot_product_attention(q, k, v, scale=scaling)
+        output[0, start:stop] = attended.transpose(1, 2).flatten(0, 1)
+    for (start, stop), probes in zip(pack.bounds, pack.probes, strict=False):
+        for probe in probes:
+            if layer in probe.layers:
+                _hand_out(probe, layer, query[0, :, start:stop], key[0, :, start:stop], scaling)
+    return output, None
+
+
+def _hand_out(probe: Accumulator, layer: int, query: Tensor, key: Tensor, scaling: float | None) -> None:
+    """Weights of the heads that a probe wants, a few heads at a time, special tokens cut off."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    heads = probe.heads(query.shape[0])
+    step = max(1, WEIGHTS_BYTES // (4 * query.shape[1] ** 2))
+    for first in range(0, len(heads), step):
+        some = list(heads[first : first + step])
+        q, k = query[some].float() * scale, key[some].float()
+        weights = torch.matmul(q, k.transpose(1, 2)).softmax(-1)
+        probe.add(layer, some, weights[:, 1:-1, 1:-1])
+
+
+def register() -> None:
+    """Make the function known to transformers, under ``NAME``. Calling it again changes nothing."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, attend)

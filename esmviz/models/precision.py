@@ -1,0 +1,31 @@
+"""Which number format a request runs in. Results are float32 in any case."""
+
+from __future__ import annotations
+
+import torch
+
+from esmviz.types import Precision, Request
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def effective(request: Request, override: Precision, device: str) -> str:
+    """The precision really used: ``override``, unless that is ``auto``, else what the request says.
+
+    ``auto`` is the fast one only for vectors; logits and attention, where its rounding shows, stay float32.
+    """
+    asked = request.precision if override == "auto" else override
+    if asked != "auto":
+        return asked
+    is_vectors_only = bool(request.layers) and not request.logits and not request.probes
+    return fastest(device) if is_vectors_only else "float32"
+
+
+def fastest(device: str) -> str:
+    """bfloat16 where the hardware multiplies it; float16 on a GPU that does not; else float32."""
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    checks = (
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return "bfloat16" if any(check() for check in checks if check is not None) else "float32"
