@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from esmviz import labels
@@ -28,14 +29,13 @@ def caption_text(provenance: Provenance, *extra: str) -> str:
 
 
 def finish(
-    figure: go.Figure, caption: str, *, plot_px: int, top_px: int = 84, right_px: int = 24
+    figure: go.Figure, caption: str, *, plot_px: int, top_px: int = 72, right_px: int = 24
 ) -> go.Figure:
     """Add margins, the caption below all ticks, and the light template; the width follows the page."""
-    below = AXIS_PX
+    below, bottom = AXIS_PX, AXIS_PX + LINE_PX * (caption.count("<br>") + 1) + 8
     if figure.layout.xaxis.rangeslider.visible:
-        below += SLIDER_PX
-        figure.update_xaxes(rangeslider_thickness=SLIDER_PX / plot_px)
-    bottom = below + LINE_PX * (caption.count("<br>") + 1) + 8
+        below += SLIDER_PX  # plotly makes the room for the slider itself
+        figure.layout.xaxis.rangeslider.thickness = SLIDER_PX / plot_px
     figure.add_annotation(
         text=caption,
         name="caption",
@@ -58,8 +58,9 @@ def finish(
     return figure
 
 
-def colour_bar(title: str) -> dict[str, Any]:
+def colour_bar(title: str, low: float, high: float) -> dict[str, Any]:
     """A colour bar above the plot, at its left edge: there it stays beside a square of any size."""
+    ticks = np.linspace(low, high, 5).tolist()
     return {
         "orientation": "h",
         "x": 0,
@@ -71,7 +72,8 @@ def colour_bar(title: str) -> dict[str, Any]:
         "lenmode": "pixels",
         "len": 280,
         "thickness": 10,
-        "nticks": 6,
+        "tickvals": ticks,
+        "ticktext": [number(tick) for tick in ticks],
         "outlinewidth": 0,
         "title": {"text": title, "side": "top", "font": {"size": 12}},
         "tickfont": {"size": 11},

@@ -42,7 +42,7 @@ def attention_grid(
     n_layers, n_heads, size = tiles.shape[:3]
     pitch = size + GUTTER
     centres = (size - 1) / 2 + pitch * np.arange(max(n_layers, n_heads))
-    figure = go.Figure([_mosaic_trace(tiles), _buttons(centres, n_layers, n_heads, selected)])
+    figure = go.Figure([_mosaic_trace(tiles), _buttons(centres, n_layers, n_heads)])
     tile_px = int(np.clip(880 / n_heads, 24, 110))
     ticks = {"showgrid": False, "zeroline": False, "tickmode": "array", "constrain": "domain"}
     heads = [labels.head_label(head) for head in range(n_heads)]
@@ -56,6 +56,10 @@ def attention_grid(
     )
     figure.update_yaxes(scaleanchor="x", scaleratio=1)
     figure.update_layout(hoverdistance=-1, clickmode="event+select", dragmode=False)
+    if selected is not None:
+        corner = {"x0": pitch * selected[1] - 1, "y0": pitch * (selected[0] - 1) - 1}
+        far = {"x1": corner["x0"] + size + 1, "y1": corner["y0"] + size + 1}
+        figure.add_shape(type="rect", **corner, **far, line={"color": theme.OKABE_ITO[3], "width": 3})
     caption = caption_text(provenance, record.id, "each tile scaled to its own 99.5th percentile", note)
     return finish(figure, caption, plot_px=min(tile_px * n_layers, 1000))
 
@@ -97,8 +101,8 @@ def _coarsened(thumbnails: FloatArray) -> FloatArray:
 def _mosaic(tiles: FloatArray) -> NDArray[np.uint8]:
     """Tiles side by side as bytes: 0 is the gutter, 1 to 255 run from nothing to the tile's limit."""
     n_layers, n_heads, size = tiles.shape[:3]
-    limits = np.nanpercentile(tiles, 99.5, axis=(2, 3), keepdims=True)
-    shares = np.clip(np.nan_to_num(tiles) / np.where(limits > 0, limits, 1), 0, 1)
+    limits = np.percentile(tiles, 99.5, axis=(2, 3), keepdims=True)
+    shares = np.clip(tiles / np.where(limits > 0, limits, 1), 0, 1)
     padded = np.zeros((n_layers, n_heads, size + GUTTER, size + GUTTER), dtype=np.uint8)
     padded[:, :, :size, :size] = np.rint(1 + 254 * shares)
     mosaic = padded.transpose(0, 2, 1, 3).reshape(n_layers * (size + GUTTER), n_heads * (size + GUTTER))
@@ -108,17 +112,14 @@ def _mosaic(tiles: FloatArray) -> NDArray[np.uint8]:
 def _mosaic_trace(tiles: FloatArray) -> go.Heatmap:
     colours = get_colorscale(theme.SEQUENTIAL)
     scale = [[0, "rgba(0,0,0,0)"], *([(1 + 254 * at) / 255, colour] for at, colour in colours)]
-    bar = colour_bar("attention, relative to each head’s limit")
-    bar |= {"tickmode": "array", "tickvals": [1, 128, 255], "ticktext": ["0", "0.5", "1"]}
+    bar = colour_bar("attention, relative to each head’s limit", 0, 1)
+    bar |= {"tickvals": [1 + 254 * share for share in bar["tickvals"]]}
     return go.Heatmap(z=_mosaic(tiles), colorscale=scale, zmin=0, zmax=255, colorbar=bar, hoverinfo="skip")
 
 
-def _buttons(
-    centres: NDArray[np.float64], n_layers: int, n_heads: int, selected: tuple[int, int] | None
-) -> go.Scatter:
+def _buttons(centres: NDArray[np.float64], n_layers: int, n_heads: int) -> go.Scatter:
     """Invisible points on the tiles: a click on a heatmap reports nothing, a click on a point does."""
     places = [(layer, head) for layer in range(1, n_layers + 1) for head in range(n_heads)]
-    frames = [1.0 if place == selected else 0.0 for place in places]
     return go.Scatter(
         x=[float(centres[head]) for _, head in places],
         y=[float(centres[layer - 1]) for layer, _ in places],
@@ -126,14 +127,8 @@ def _buttons(
         text=[f"layer {layer} · head {labels.head_label(head)}" for layer, head in places],
         mode="markers",
         name="heads",
-        marker={
-            "symbol": "square-open",
-            "size": 22,
-            "opacity": frames,
-            "color": theme.OKABE_ITO[3],
-            "line": {"width": 2},
-        },
-        selected={"marker": {"opacity": 1}},
+        marker={"symbol": "square", "size": 22, "opacity": 0},
+        selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         hovertemplate="%{text}<extra></extra>",
     )

@@ -52,7 +52,7 @@ def similarity_heatmap(
     how = "mean residue vector subtracted" if centered else "raw cosine, not centred"
     names = " against ".join(dict.fromkeys([rows.id, columns.id]))
     caption = caption_text(provenance, names, how, colour_range(-1, 1), _blocks(y, note))
-    bar = colour_bar("cosine similarity" + (", centred" if centered else ""))
+    bar = colour_bar("cosine similarity" + (", centred" if centered else ""), -1, 1)
     ranks = _percentile_texts(
         similarity, skip_diagonal=rows.sequence == columns.sequence and y.cells == x.cells
     )
@@ -107,7 +107,7 @@ def attention_map(
         "symmetric": "symmetrised attention",
         "apc": "attention, APC-corrected",
     }[kind]
-    bar = colour_bar(name + (", share of a row" if directed else ""))
+    bar = colour_bar(name + (", share of a row" if directed else ""), low, high)
     spread = colour_range(low, high, "" if limits else "99.5th percentile")
     caption = caption_text(
         provenance, record.id, name if kind != "attention" else "", spread, _blocks(y, note)
@@ -143,7 +143,7 @@ def contact_map(
     axis = residue_axis(record, contacts.shape[0], "residue", start=start, step=step, edges=edges)
     ignored = f"between the dotted lines |i−j| < {min_separation}: not counted"
     caption = caption_text(provenance, record.id, colour_range(0, 1), ignored, _blocks(axis, note))
-    bar = colour_bar("contact probability (Cβ–Cβ < 8 Å)")
+    bar = colour_bar("contact probability (Cβ–Cβ &lt; 8 Å)", 0, 1)
     figure = _pair_map(
         contacts, axis, axis, theme.CONTACTS, (0, 1), bar, "contact probability %{z:.2f}", caption
     )

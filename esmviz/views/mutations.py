@@ -44,7 +44,7 @@ def probability_heatmap(
     known = np.array([letter in AMINO_ACIDS for letter in record.sequence])
     values = np.where(known[:, None], probabilities, np.float32(np.nan))
     caption = caption_text(provenance, record.id, "wild type dotted", colour_range(0, 1), note)
-    look = {"colorscale": theme.SEQUENTIAL, "zmin": 0, "zmax": 1, "colorbar": colour_bar("probability")}
+    look = {"colorscale": theme.SEQUENTIAL, "zmin": 0, "zmax": 1, "colorbar": colour_bar("probability", 0, 1)}
     return _letters_map(values, record, row_order, look, "probability %{z:.3f}", caption)
 
 
@@ -71,7 +71,7 @@ def mutation_heatmap(
         rounded up to a half.
     """
     reach = limit or _score_limit(scores)
-    bar = colour_bar("log p(mutant) − log p(wild type), nats")
+    bar = colour_bar("log p(mutant) − log p(wild type), nats", -reach, reach)
     look = {"colorscale": theme.DIVERGING, "zmin": -reach, "zmax": reach, "colorbar": bar}
     caption = caption_text(
         provenance, record.id, scheme, "wild type dotted", colour_range(-reach, reach), note
@@ -102,19 +102,26 @@ def _letters_map(
     )
     figure = go.Figure([heatmap, _wild_types(record.sequence, axis.cells)])
     figure.update_xaxes(axis.layout())
-    rows = {
+    figure.update_yaxes(_rows(letters))
+    figure.update_layout(plot_bgcolor=theme.MISSING)
+    open_window(figure, axis)
+    figure.update_layout(
+        xaxis2={"type": "category", "overlaying": "x", "matches": "x", "visible": False, "automargin": False}
+    )
+    return finish(figure, caption, plot_px=PLOT_PX)
+
+
+def _rows(letters: str) -> dict[str, Any]:
+    return {
         "type": "category",
-        "range": [19.5, -0.5],
+        "range": [len(letters) - 0.5, -0.5],
         "fixedrange": True,
         "showgrid": False,
         "zeroline": False,
+        "tickvals": list(letters),
+        "tickfont": {"family": theme.MONO, "size": 12},
+        "title": "amino acid",
     }
-    figure.update_yaxes(
-        rows, tickvals=list(letters), tickfont={"family": theme.MONO, "size": 12}, title="amino acid"
-    )
-    figure.update_layout(plot_bgcolor=theme.MISSING)
-    open_window(figure, axis)
-    return finish(figure, caption, plot_px=PLOT_PX)
 
 
 def _words(sequence: str, letters: str) -> list[list[str]]:
@@ -131,10 +138,12 @@ def _words(sequence: str, letters: str) -> list[list[str]]:
 
 
 def _wild_types(sequence: str, cells: tuple[str, ...]) -> go.Scatter:
+    """Dots, on an x axis of their own: the slider of the first one would drown in them."""
     known = [(cell, letter) for cell, letter in zip(cells, sequence, strict=True) if letter in AMINO_ACIDS]
     return go.Scatter(
         x=[cell for cell, _ in known],
         y=[letter for _, letter in known],
+        xaxis="x2",
         mode="markers",
         name="wild type",
         marker={"size": 5, "color": "#111111", "line": {"color": "#FFFFFF", "width": 1}},

@@ -62,13 +62,17 @@ def projection_scatter(
         "showline": True,
         "mirror": True,
     }
-    figure.update_xaxes(bare, title=f"{method} 1", constrain="domain", constraintoward="left")
+    figure.update_xaxes(bare, title=f"{method} 1")
     figure.update_yaxes(bare, title=f"{method} 2", scaleanchor="x", scaleratio=1)
     caption = caption_text(
-        provenance, _made_by(projection), f"{n_proteins} proteins", _span(groups, is_text), note
+        provenance,
+        _made_by(projection),
+        f"{n_proteins} proteins",
+        "" if is_text else colour_range(*_ends(groups)),
+        note,
     )
-    finish(figure, caption, plot_px=PLOT_PX, top_px=36 if is_text else 84)
-    legend = {"x": 0.01, "y": 0.99, "borderwidth": 1, "itemsizing": "constant"}
+    finish(figure, caption, plot_px=PLOT_PX, top_px=36 if is_text else 72)
+    legend = {"x": 0.01, "y": 0.98, "borderwidth": 1, "itemsizing": "constant", "maxheight": 0.96}
     figure.update_layout(showlegend=is_text, legend=legend | {"title": {"text": theme.escaped(color_by, 40)}})
     return figure
 
@@ -157,7 +161,7 @@ class _Points:
         look = {
             "color": values[known],
             "colorscale": theme.SEQUENTIAL,
-            "colorbar": colour_bar(self.name),
+            "colorbar": colour_bar(self.name, *_ends(values)),
             "showscale": True,
         }
         grey = [self.trace(unknown, "unlabelled", {"color": theme.MISSING})] * bool(unknown)
@@ -190,9 +194,8 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _span(groups: Sequence[str] | ArrayLike, is_text: bool) -> str:
-    if is_text:
-        return ""
-    known = np.asarray(groups, dtype=np.float32)
+def _ends(values: ArrayLike) -> tuple[float, float]:
+    """Lowest and highest finite value, 0 and 1 without any."""
+    known = np.asarray(values, dtype=np.float32)
     known = known[np.isfinite(known)]
-    return colour_range(float(known.min()), float(known.max())) if known.size else ""
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
