@@ -1,0 +1,39 @@
+"""A deep link is the first thing that a fresh server is ever asked."""
+
+from playwright.sync_api import expect
+
+
+def test_similarity_is_the_first_request_of_a_fresh_server(opened, fresh_server):
+    app = opened(fresh_server)
+    app.open("similarity")
+    drawn = app.data("similarity")
+    assert drawn["type"] == "heatmap"
+    assert drawn["rows"] == drawn["columns"] > 30
+    expect(app.page.get_by_role("heading", level=1)).to_contain_text(
+        "Which residues does the model see alike?"
+    )
+    expect(app.page.get_by_test_id("stTopNavLink")).to_have_count(6)
+    assert "Traceback" not in fresh_server.log.read_text()
+
+
+def test_a_link_opens_its_protein_and_layer(app):
+    app.open("similarity", protein="UBIQ_HUMAN", layer=2)
+    drawn = app.data("similarity")
+    assert drawn["rows"] == 76
+    assert "layer 2" in drawn["notes"]
+    expect(app.keyed("protein")).to_contain_text("UBIQ_HUMAN")
+
+
+def test_a_link_to_a_protein_that_is_not_here_says_so_and_offers_the_upload(app):
+    app.open("logits", protein="NOT_HERE")
+    app.expect_text("NOT_HERE, which is not among your 58 proteins")
+    app.page.get_by_role("link", name="Upload a FASTA").click()
+    expect(app.keyed("upload")).to_be_visible()
+    app.chart("first-look")
+
+
+def test_responses_forbid_other_hosts(app):
+    response = app.page.goto(app.url)
+    assert "default-src 'self'" in response.headers["content-security-policy"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    app.chart("first-look")
