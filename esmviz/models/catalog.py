@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
+from esmviz.errors import CorruptCheckpointError
+from esmviz.models.folders import count, read_config, read_json, tensor_shapes
 from esmviz.types import ModelSpec, Output
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -82,14 +82,15 @@ HASHES = {
 }
 
 
-def _facts(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
 def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
     """The embedded model: its sizes and what it can do are written beside its weights, in config and card."""
-    config, card = _facts(folder, "config.json"), _facts(folder, "card.json")
+    try:
+        config, n_parameters = read_config(folder), count(folder, tensor_shapes(folder))
+    except (
+        CorruptCheckpointError
+    ):  # said when somebody asks for the model, not when the catalogue is imported
+        config, n_parameters = {}, 4_813_906
+    card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
     return ModelSpec(
         name="mini",
         family="esm",
@@ -98,7 +99,7 @@ def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
         n_layers=config.get("num_hidden_layers", 6),
         n_heads=config.get("num_attention_heads", 8),
         d_model=config.get("hidden_size", 256),
-        n_parameters=card.get("n_parameters", 4_813_906),
+        n_parameters=n_parameters,
         max_residues=None,
         licence=card.get("licence", "MIT"),
         provides=WITH_CONTACTS if card.get("contacts") is True else CORE,

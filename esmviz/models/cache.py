@@ -1,0 +1,224 @@
+"""ModelCache: which models there are, whether they are here and fit, and the loaded ones. No torch until one loads."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from esmviz.errors import CorruptCheckpointError, ModelUnavailableError, UnknownModelError
+from esmviz.models import hub, memory
+from esmviz.models.base import Backend, ModelStatus
+from esmviz.models.catalog import CATALOG, MINI_FOLDER
+from esmviz.models.folders import describe, revision
+from esmviz.types import ModelSpec, Precision
+
+
+class ModelCache:
+    """Models by name: the catalogue, the sub-folders of ``models_dir``, and paths where they are allowed.
+
+    Parameters
+    ----------
+    models_dir : Path, optional
+        A sub-folder named like a model of the catalogue holds that model's weights; any other is a model of its own.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    precision : Precision
+        Used for every request, unless ``auto``.
+    offline : bool
+        Never ask the hub.
+    memory_fraction : float
+        Share of the free memory that one model may take.
+    allow_paths : bool
+        Whether a name may be the path of a folder. Never for visitors of a web page.
+    """
+
+    def __init__(
+        self,
+        *,
+        models_dir: Path | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        offline: bool = False,
+        memory_fraction: float = 0.8,
+        allow_paths: bool = False,
+    ) -> None:
+        self._models_dir = models_dir
+        self._asked_device, self._precision = device, precision
+        self._offline, self._fraction, self._allow_paths = offline, memory_fraction, allow_paths
+        self._loaded: OrderedDict[str, Backend] = OrderedDict()  # least recently used first
+        self._lock = threading.Lock()  # of the two mappings; never held while a model loads
+        self._locks: dict[str, threading.Lock] = {}
+
+    def specs(self) -> dict[str, ModelSpec]:
+        """All models by name. A folder that cannot be read is there too; its note says why."""
+        found = {name: self._describe(folder, name) for name, folder in self._folders().items()}
+        return {**CATALOG, **{name: spec for name, spec in found.items() if name not in CATALOG}}
+
+    def spec(self, name: str) -> ModelSpec:
+        """The spec of a model.
+
+        Raises
+        ------
+        UnknownModelError
+            Lists the models there are.
+        """
+        if name in CATALOG:
+            return CATALOG[name]
+        if (folder := self._folder_of(name)) is not None:
+            return self._describe(folder, name)
+        names = ", ".join(self.specs())
+        where = " or the path of a checkpoint folder" if self._allow_paths else ""
+        raise UnknownModelError(f"There is no model {name!r}.", f"There are {names}{where}.")
+
+    def status(self, name: str) -> ModelStatus:
+        """Whether a model can be used here and now."""
+        spec = self.spec(name)
+        with self._lock:
+            is_loaded = name in self._loaded
+        reason = self._trouble(name, spec)
+        needed, free = memory.needed_bytes(spec), memory.free_bytes(self.device)
+        fits = is_loaded or needed <= free * self._fraction
+        if not fits and not reason:
+            reason = f"Needs {memory.gibibytes(needed)}, free are {memory.gibibytes(free)}."
+        present = self._weights(name, spec) is not None
+        return ModelStatus(present, is_loaded, needed, free, fits, reason)
+
+    def backend(self, name: str) -> Backend:
+        """The loaded model; loads it on first use. Others wait only for the same model.
+
+        Raises
+        ------
+        UnknownModelError, ModelUnavailableError, CorruptCheckpointError
+        """
+        spec = self.spec(name)
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            with self._lock:
+                if name in self._loaded:
+                    self._loaded.move_to_end(name)
+                    return self._loaded[name]
+            backend = self._load(name, spec)
+            with self._lock:
+                self._loaded[name] = backend
+            return backend
+
+    def download(
+        self, name: str, progress: Callable[[int, int], None], cancel: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Fetch a model's weights from the hub, reporting bytes so far and in all.
+
+        Raises
+        ------
+        ModelUnavailableError, CorruptCheckpointError, CancelledError
+        """
+        spec = self.spec(name)
+        if self._weights(name, spec) is not None:
+            return
+        if self._offline or not spec.repo_id:
+            raise hub.unavailable(spec, ", and esmviz is offline (ESMVIZ_OFFLINE)" if self._offline else "")
+        hub.download(spec, progress, cancel)
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``. Asking imports torch where the setting is ``auto``."""
+        return memory.pick_device(self._asked_device)
+
+    def _load(self, name: str, spec: ModelSpec) -> Backend:
+        folder = self._weights(name, spec)
+        if folder is None:
+            raise hub.unavailable(spec, "")
+        if not spec.provides:  # a folder whose description failed: describe it again for the error
+            describe(folder, name)
+        self._make_room(spec)
+        from esmviz.models.checkpoints import load
+        from esmviz.models.transformer import TransformerBackend
+
+        is_snapshot = folder.parent.name == "snapshots"
+        known = folder.name if is_snapshot else revision(folder)
+        device = self.device
+        network = load(folder, spec, device)
+        if network.contact_regression() is None:
+            spec = replace(spec, provides=spec.provides - {"contacts"})
+        spec = replace(spec, revision=known)
+        return TransformerBackend(spec, known, network, device=device, override=self._precision)
+
+    def _make_room(self, spec: ModelSpec) -> None:
+        """Let the least recently used models go until this one fits."""
+        needed = memory.needed_bytes(spec)
+        while needed > memory.free_bytes(self.device) * self._fraction:
+            with self._lock:
+                if not self._loaded:
+                    break
+                self._loaded.popitem(last=False)
+            _collect()
+        free = memory.free_bytes(self.device)
+        if needed > free * self._fraction:
+            raise ModelUnavailableError(
+                f"{spec.name} needs {memory.gibibytes(needed)} of memory, free are {memory.gibibytes(free)}"
+                f" (of which one model may take {self._fraction:.0%}).",
+                self._smaller(needed, free),
+            )
+
+    def _smaller(self, needed: int, free: int) -> str:
+        fitting = [spec for spec in self.specs().values() if spec.provides]
+        fitting = [
+            spec for spec in fitting if memory.needed_bytes(spec) <= min(free * self._fraction, needed - 1)
+        ]
+        if not fitting:
+            return "Free some memory; no model fits."
+        return f"The largest that fits is {max(fitting, key=lambda spec: spec.n_parameters).name}."
+
+    def _folders(self) -> dict[str, Path]:
+        if self._models_dir is None or not self._models_dir.is_dir():
+            return {}
+        return {path.name: path for path in sorted(self._models_dir.iterdir()) if path.is_dir()}
+
+    def _folder_of(self, name: str) -> Path | None:
+        if name == "mini":
+            return MINI_FOLDER
+        if (folder := self._folders().get(name)) is not None:
+            return folder
+        if self._allow_paths and name not in CATALOG and Path(name).is_dir():
+            return Path(name)
+        return None
+
+    def _weights(self, name: str, spec: ModelSpec) -> Path | None:
+        """Folder of a model's weights on this machine."""
+        folder = self._folder_of(name)
+        if folder is None and spec.repo_id:
+            folder = hub.local_folder(spec)
+        return folder if folder is not None and (folder / "config.json").is_file() else None
+
+    def _describe(self, folder: Path, name: str) -> ModelSpec:
+        try:
+            return describe(folder, name)
+        except CorruptCheckpointError as error:
+            return ModelSpec(
+                name, "unknown", "", None, 0, 0, 0, 0, None, "", frozenset(), title=name, note=str(error)
+            )
+
+    def _trouble(self, name: str, spec: ModelSpec) -> str:
+        if not spec.provides:
+            return spec.note
+        if self._weights(name, spec) is None:
+            return (
+                "Not on this machine." if spec.repo_id else "Its weights are missing from this installation."
+            )
+        return ""
+
+
+def _collect() -> None:
+    """Give the memory of a dropped model back now."""
+    import gc
+    import sys
+
+    gc.collect()
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,89 @@
+"""One strict way from a folder to a network: every tensor is there, none is left over, every shape fits."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from esmviz.errors import CorruptCheckpointError
+from esmviz.models.folders import ARCHITECTURES, describe, weight_files
+from esmviz.models.network import Network, settle
+from esmviz.types import ModelSpec
+
+CONTACT_HEAD = "esm.contact_head.regression."
+# Tensors of older files that carry no weights, and that transformers derives from the config.
+LEFT_OVER = ("position_ids", "position_embeddings.weight", "inv_freq")
+
+
+def load(folder: Path, spec: ModelSpec, device: str) -> Network:
+    """Load a Hugging Face folder as float32.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        For a file that is truncated or not a checkpoint, another architecture, a tensor missing, unexpected or of
+        another shape. Nothing half loaded is ever returned.
+    """
+    found = describe(folder, spec.name)
+    for what in ("family", "n_layers", "n_heads", "d_model"):
+        if getattr(found, what) != getattr(spec, what):
+            raise CorruptCheckpointError(
+                f"{folder.name} is not {spec.name}: its {what} is {getattr(found, what)}, "
+                f"not {getattr(spec, what)}.",
+            )
+    model, info = _from_pretrained(folder, spec.family)
+    missing = {name for name in info["missing_keys"] if not name.startswith(CONTACT_HEAD)}
+    _refuse(folder, "lacks", missing)
+    _refuse(folder, "has in another shape", {str(key[0]) for key in info["mismatched_keys"]})
+    unexpected = {name for name in info["unexpected_keys"] if not name.endswith(LEFT_OVER)}
+    _refuse(folder, "has beyond the model's", unexpected)
+    has_contacts = "contacts" in found.provides & spec.provides and missing == info["missing_keys"]
+    return _network(spec.family, settle(model).to(device), has_contacts)
+
+
+def _from_pretrained(folder: Path, family: str) -> tuple[Any, dict[str, Any]]:
+    os.environ.setdefault(
+        "DISABLE_SAFETENSORS_CONVERSION", "1"
+    )  # else a thread asks the hub to convert .bin files
+    import torch
+    import transformers
+
+    from esmviz.models import attention
+
+    attention.register()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, info = getattr(transformers, ARCHITECTURES[family]).from_pretrained(
+            folder,
+            dtype=torch.float32,
+            attn_implementation=attention.NAME,
+            local_files_only=True,
+            use_safetensors=weight_files(folder)[0].suffix == ".safetensors",
+            weights_only=True,
+            output_loading_info=True,
+        )
+    except (MemoryError, CorruptCheckpointError):
+        raise
+    except Exception as error:  # whatever a broken file makes transformers raise
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise CorruptCheckpointError(f"{folder.name} cannot be loaded: {first}") from error
+    return model, info
+
+
+def _refuse(folder: Path, how: str, names: set[str]) -> None:
+    if names:
+        some = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise CorruptCheckpointError(f"{folder.name} {how}: {some}.", "Half-loaded weights are not run.")
+
+
+def _network(family: str, model: Any, has_contacts: bool) -> Network:
+    if family == "esmc":
+        from esmviz.models.esmc import EsmcNetwork
+
+        return EsmcNetwork(model)
+    from esmviz.models.esm import EsmNetwork, fuse_gelu
+
+    fuse_gelu(model)
+    return EsmNetwork(model, has_contacts=has_contacts)

@@ -1,0 +1,167 @@
+"""Weights from the Hugging Face hub: are they here, and fetch them, with the revision pinned and hashes checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from esmviz.errors import CancelledError, CorruptCheckpointError, ModelUnavailableError
+from esmviz.models.catalog import HASHES, REVISIONS
+from esmviz.types import ModelSpec
+
+WAYS_OUT = (
+    "Download it on the Models page, or set HF_HOME to a cache that has it, HF_ENDPOINT to a mirror, or "
+    "ESMVIZ_MODELS_DIR to a folder of checkpoints; HF_HUB_OFFLINE and ESMVIZ_OFFLINE must not be 1."
+)
+TEXTS = (".json", ".txt")
+
+Progress = Callable[[int, int], None]
+Cancel = Callable[[], bool]
+
+
+def local_folder(spec: ModelSpec) -> Path | None:
+    """Folder of a model's snapshot on this machine, complete; None where it is not. Asks nobody."""
+    from huggingface_hub import try_to_load_from_cache
+
+    from esmviz.models.folders import weight_files
+
+    config = try_to_load_from_cache(spec.repo_id, "config.json", revision=spec.revision)
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    try:
+        weight_files(folder)
+    except CorruptCheckpointError:  # begun and not finished
+        return None
+    return folder
+
+
+def unavailable(spec: ModelSpec, reason: str) -> ModelUnavailableError:
+    """The error of a model whose weights cannot be had, with the ways out."""
+    command = f"hf download {spec.repo_id}" + (f" --revision {spec.revision}" if spec.revision else "")
+    return ModelUnavailableError(
+        f"{spec.name} is not on this machine{reason}.", f"{WAYS_OUT} Command: {command}"
+    )
+
+
+def download(spec: ModelSpec, progress: Progress, cancel: Cancel) -> Path:
+    """Fetch a model's files; what was fetched before is not fetched again.
+
+    Parameters
+    ----------
+    progress : callable
+        Called with bytes so far and bytes in all.
+    cancel : callable
+        Asked at every step; True stops with CancelledError, and a later call goes on where this one stopped.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Without a network or repository.
+    CorruptCheckpointError
+        When a file's hash is not the known one; the file is removed.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        info = HfApi().model_info(spec.repo_id, revision=spec.revision, files_metadata=True)
+        sizes = wanted_files({file.rfilename: file.size or 0 for file in info.siblings or ()})
+        counter = _Counter(sum(sizes.values()), progress, cancel)
+        folder = None
+        for name in sizes:
+            path = hf_hub_download(spec.repo_id, name, revision=info.sha, tqdm_class=counter.bar())
+            check_hash(spec, name, Path(path))
+            counter.finish(sizes[name])
+            folder = Path(path).parent
+    except CancelledError:
+        raise
+    except (HfHubHTTPError, OSError, ConnectionError) as error:
+        raise unavailable(spec, f" and the hub cannot give it ({type(error).__name__})") from error
+    if folder is None:
+        raise unavailable(spec, " and its repository has no weights")
+    return folder
+
+
+def wanted_files(sizes: dict[str, int]) -> dict[str, int]:
+    """Of a repository's files the weights and texts: ``.bin`` only where there are no safetensors.
+
+    Examples
+    --------
+    >>> list(wanted_files({"config.json": 1, "model.safetensors": 9, "pytorch_model.bin": 9, "tf_model.h5": 9}))
+    ['config.json', 'model.safetensors']
+    """
+    has_safetensors = any(name.endswith(".safetensors") for name in sizes)
+    weights = ".safetensors" if has_safetensors else ".bin"
+    index = f"{weights}.index.json"
+    return {
+        name: size
+        for name, size in sizes.items()
+        if "/" not in name
+        and (
+            name.endswith(weights)
+            or (name.endswith(TEXTS) and (not name.endswith(".index.json") or name.endswith(index)))
+        )
+    }
+
+
+def check_hash(spec: ModelSpec, name: str, path: Path) -> None:
+    """Compare a file with the recorded hash, where the pinned revision has one."""
+    known = HASHES.get(spec.repo_id, {}).get(name)
+    if known is None or spec.revision != REVISIONS.get(spec.repo_id):
+        return
+    found = _hash(path, is_sha256=len(known) == 64)
+    if found != known:
+        path.resolve().unlink()
+        raise CorruptCheckpointError(
+            f"{name} of {spec.repo_id} has the hash {found[:12]}, not {known[:12]} as recorded.",
+            "Download it again.",
+        )
+
+
+def _hash(path: Path, *, is_sha256: bool) -> str:
+    """SHA-256 of the content, or the git blob id."""
+    digest = hashlib.sha256() if is_sha256 else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class _Counter:
+    """Bytes over all files. The hub reports through a progress bar's class, so one is made that reports here."""
+
+    def __init__(self, total: int, progress: Progress, cancel: Cancel) -> None:
+        self._total, self._progress, self._cancel = total, progress, cancel
+        self._finished = self._current = 0
+
+    def add(self, n: int) -> None:
+        if self._cancel():
+            raise CancelledError(
+                "The download was stopped.", "It goes on where it stopped when asked for again."
+            )
+        self._current += n
+        self._progress(min(self._finished + self._current, self._total), self._total)
+
+    def finish(self, size: int) -> None:
+        self._finished, self._current = self._finished + size, 0
+        self.add(0)
+
+    def bar(self) -> Any:
+        """A tqdm class that draws nothing and counts."""
+        from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+
+        counter = self
+
+        class Bar(tqdm):  # type: ignore[type-arg, misc, unused-ignore]
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                kwargs.pop("name", None)
+                super().__init__(*args, **{**kwargs, "disable": True})
+                counter.add(int(kwargs.get("initial") or 0))
+
+            def update(self, n: float | None = 1) -> None:
+                counter.add(int(n or 0))
+
+        return Bar
