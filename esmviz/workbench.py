@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from esmviz import maps
 from esmviz.answers import PROJECTION, Answers, Case, digest, model_cache
+from esmviz.checks import checker
 from esmviz.embedding import CHUNK, embed_at_once, embed_steps, masked_steps
-from esmviz.errors import InvalidSequenceError, SequenceTooLongError
+from esmviz.errors import InvalidSequenceError
 from esmviz.jobs import Context, Job, Queue
-from esmviz.models.base import Backend, ModelStatus, check_length, check_request, resolve_layers
+from esmviz.models.base import Backend, ModelStatus, check_request, resolve_layers
 from esmviz.results import Results
 from esmviz.settings import Settings
 from esmviz.types import (
@@ -86,25 +87,12 @@ class Workbench:
         return self._answers.backend(model)
 
     def check(self, record: ProteinRecord, model: str, request: Request) -> None:
-        """Refuse what cannot be computed, before any work.
+        """Refuse what cannot be computed, before any work; see ``checker``."""
+        self.checker(model, request)(record)
 
-        Raises
-        ------
-        UnknownModelError, OutputNotProvidedError
-            List what there is instead.
-        SequenceTooLongError
-            Longer than the model takes (names those that take it) or than maps are computed for.
-        """
-        spec, specs = self.spec(model), self.specs()
-        check_request(request, spec, specs)
-        check_length(record, spec, specs)
-        longest = self.settings.max_map_residues
-        if request.probes and len(record) > longest:
-            raise SequenceTooLongError(
-                f"{record.id} has {len(record)} residues; maps are computed up to {longest}.",
-                "Take a part of it, or set ESMVIZ_MAX_MAP_RESIDUES: "
-                f"one map of it takes {len(record) ** 2 * 4 / (1 << 20):,.0f} MiB.",
-            )
+    def checker(self, model: str, request: Request) -> Callable[[ProteinRecord], None]:
+        """What refuses the records of a set, one by one; what the model cannot give is refused at once."""
+        return checker(self.spec(model), self.specs(), request, self.settings.max_map_residues)
 
     def provenance(
         self,
@@ -285,9 +273,9 @@ class Workbench:
 
         if not records:
             raise InvalidSequenceError("There is no protein to embed.", "Upload some first.")
-        spec, specs = self.spec(model), self.specs()
+        check = self.checker(model, request)
         for record in records:
-            check_length(record, spec, specs)
+            check(record)
         content = [(record.id, record.sequence) for record in records]
         return Case(model, digest("embed", model, request, content), compute)
 

@@ -425,7 +425,7 @@ def test_three_umaps_at_once_do_not_abort_the_process():
         env={**os.environ, "NUMBA_THREADING_LAYER": "workqueue", "PYTHONPATH": os.getcwd()},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "drawn 3"), done.stderr[-2000:]
