@@ -16,15 +16,21 @@ _STEPS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 @dataclass(frozen=True)
 class ResidueAxis:
-    """One label per cell (``M1``, or ``M1–K4`` for a block), and which cells get a tick with which text."""
+    """One label per cell (``M1``, or ``M1–K4`` for a block), which cells get a tick, and the cells' 0-based borders."""
 
     cells: tuple[str, ...]
     ticks: tuple[int, ...]
     tick_texts: tuple[str, ...]
     title: str
+    edges: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.cells)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every cell is one residue."""
+        return self.edges[-1] - self.edges[0] == len(self)
 
     def layout(self) -> dict[str, Any]:
         """Properties for a plotly axis; panning stops at the first and the last cell."""
@@ -71,13 +77,15 @@ def residue_axis(
     """
     if edges is None:
         edges = [min(start + step * cell, len(record)) for cell in range(n_cells + 1)]
+    edges = [int(edge) for edge in edges]
     if len(edges) != n_cells + 1 or edges[-1] > len(record) or any(a >= b for a, b in pairwise(edges)):
         raise ValueError(f"{n_cells} cells do not fit a protein of {len(record)} residues")
     names = labels.residue_labels(record.sequence)
     cells = [_cell(names, first, stop) for first, stop in pairwise(edges)]
     positions = tick_positions(edges[0], edges[-1], most_ticks)
     ticks = [next(cell for cell in range(n_cells) if edges[cell + 1] > position) for position in positions]
-    return ResidueAxis(tuple(cells), tuple(ticks), tuple(names[position] for position in positions), title)
+    texts = tuple(names[position] for position in positions)
+    return ResidueAxis(tuple(cells), tuple(ticks), texts, title, tuple(edges))
 
 
 def _cell(names: Sequence[str], first: int, stop: int) -> str:

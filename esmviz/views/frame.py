@@ -14,6 +14,7 @@ from esmviz.views import theme
 LINE_PX = 15  # height of a line of the caption
 AXIS_PX = 66  # room below a plot for tick labels, upright where they are crowded, and the axis title
 CAPTION_WIDTH = 84  # characters: 500 px, so that it fits where the page is 800 px wide
+TITLE_PX = 31  # from a plot to the title of its x axis
 SLIDER_PX = 34
 
 
@@ -31,31 +32,33 @@ def caption_text(provenance: Provenance, *extra: str) -> str:
 def finish(
     figure: go.Figure, caption: str, *, plot_px: int, top_px: int = 72, right_px: int = 24
 ) -> go.Figure:
-    """Add margins, the caption below all ticks, and the light template; the width follows the page."""
-    below, bottom = AXIS_PX, AXIS_PX + LINE_PX * (caption.count("<br>") + 1) + 8
-    if figure.layout.xaxis.rangeslider.visible:
-        below += SLIDER_PX  # plotly makes the room for the slider itself
+    """Add the title below the x axis, the caption, margins and the light template; the width follows the page."""
+    has_slider = bool(figure.layout.xaxis.rangeslider.visible)
+    slider_px = SLIDER_PX if has_slider else 0
+    below, room = AXIS_PX + slider_px, LINE_PX * (caption.count("<br>") + 1) + 8
+    _title_below(figure, TITLE_PX + slider_px + (14 if has_slider else 0))
+    corner = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top"}
+    figure.add_annotation(text=caption, name="caption", **corner, yshift=-below, align="left")
+    if has_slider:
         figure.layout.xaxis.rangeslider.thickness = SLIDER_PX / plot_px
-    figure.add_annotation(
-        text=caption,
-        name="caption",
-        xref="paper",
-        yref="paper",
-        x=0,
-        y=0,
-        xanchor="left",
-        yanchor="top",
-        yshift=-below,
-        align="left",
-    )
+    # plotly adds the slider and the tick labels above it to the margin by itself
+    bottom = room + (AXIS_PX - TITLE_PX if has_slider else below)
     figure.update_layout(
         template=theme.template(),
-        height=top_px + plot_px + bottom,
+        height=top_px + plot_px + below + room,
         margin={"l": 64, "r": right_px, "t": top_px, "b": bottom},
         autosize=True,
         showlegend=False,
     )
     return figure
+
+
+def _title_below(figure: go.Figure, shift: int) -> None:
+    """Make the title of the x axis a text at a fixed distance: plotly's own lands on tick labels or the slider."""
+    title = figure.layout.xaxis.title.text
+    figure.layout.xaxis.title.text = None
+    place = {"xref": "x domain", "yref": "y domain", "x": 0.5, "y": 0, "xanchor": "center", "yanchor": "top"}
+    figure.add_annotation(text=title, name="x title", **place, yshift=-shift, font={"size": 13})
 
 
 def colour_bar(title: str, low: float, high: float) -> dict[str, Any]:

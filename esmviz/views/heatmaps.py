@@ -141,25 +141,25 @@ def contact_map(
         Pairs with ``|i - j|`` below this are between the two guide lines.
     """
     axis = residue_axis(record, contacts.shape[0], "residue", start=start, step=step, edges=edges)
-    ignored = f"between the dotted lines |i−j| < {min_separation}: not counted"
+    has_guides = axis.is_exact and len(axis) > min_separation
+    ignored = f"between the dotted lines |i−j| < {min_separation}: not counted" if has_guides else ""
     caption = caption_text(provenance, record.id, colour_range(0, 1), ignored, _blocks(axis, note))
     bar = colour_bar("contact probability (Cβ–Cβ &lt; 8 Å)", 0, 1)
     figure = _pair_map(
         contacts, axis, axis, theme.CONTACTS, (0, 1), bar, "contact probability %{z:.2f}", caption
     )
-    shift = min_separation / step
-    for x, y in ((shift, 0.0), (0.0, shift)):
+    for x, y in ((min_separation, 0), (0, min_separation)) if has_guides else ():
         ends = {"x0": x - 0.5, "y0": y - 0.5, "x1": len(axis) - 0.5 - y, "y1": len(axis) - 0.5 - x}
-        if step == 1 and edges is None and len(axis) > min_separation:
-            figure.add_shape(type="line", **ends, line={"color": theme.GUIDE, "width": 1, "dash": "dot"})
+        figure.add_shape(type="line", **ends, line={"color": theme.GUIDE, "width": 1, "dash": "dot"})
     if top:
-        figure.add_trace(_rings(top, axis, start))
+        figure.add_trace(_rings(top, axis))
     return figure
 
 
-def _rings(top: Sequence[tuple[int, int, float]], axis: ResidueAxis, start: int) -> go.Scatter:
-    pairs = [sorted((i - start, j - start)) for i, j, _ in top]
-    seen = [(i, j) for i, j in pairs if i >= 0 and j < len(axis)]
+def _rings(top: Sequence[tuple[int, int, float]], axis: ResidueAxis) -> go.Scatter:
+    cell = {position: index for index, position in enumerate(axis.edges[:-1])} if axis.is_exact else {}
+    pairs = [sorted(pair) for *pair, _ in top]
+    seen = [(cell[i], cell[j]) for i, j in pairs if i in cell and j in cell]
     return go.Scatter(
         x=[axis.cells[i] for i, _ in seen],
         y=[axis.cells[j] for _, j in seen],
@@ -208,7 +208,7 @@ def _pair_map(
 
 def _blocks(axis: ResidueAxis, note: str) -> str:
     """The note, and that cells are block means where they are."""
-    means = "cells are means over blocks of residues" if any("–" in cell for cell in axis.cells) else ""
+    means = "cells are means over blocks of residues" if not axis.is_exact else ""
     return " · ".join(filter(None, [note, means]))
 
 

@@ -105,9 +105,7 @@ def _letters_map(
     figure.update_yaxes(_rows(letters))
     figure.update_layout(plot_bgcolor=theme.MISSING)
     open_window(figure, axis)
-    figure.update_layout(
-        xaxis2={"type": "category", "overlaying": "x", "matches": "x", "visible": False, "automargin": False}
-    )
+    figure.update_layout(xaxis2={"type": "category", "overlaying": "x", "matches": "x", "visible": False})
     return finish(figure, caption, plot_px=PLOT_PX)
 
 

@@ -77,8 +77,7 @@ def _layout(ink: dict[str, str]) -> dict[str, Any]:
         "zerolinecolor": ink["line"],
         "tickcolor": ink["line"],
         "tickfont": {"size": 11, "color": ink["faint"]},
-        "title": {"font": {"size": 13}, "standoff": 6},
-        "automargin": True,  # without it plotly ignores the standoff, and titles land on ticks
+        "title": {"font": {"size": 13, "color": ink["faint"]}},
     }
     return {
         "font": {"family": SANS, "size": 13, "color": ink["ink"]},
