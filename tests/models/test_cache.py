@@ -1,0 +1,157 @@
+"""ModelCache: names, presence, memory, loading once."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from esmviz.errors import CorruptCheckpointError, ModelUnavailableError, UnknownModelError
+from esmviz.models import checkpoints, memory
+from esmviz.models.cache import ModelCache
+from esmviz.models.catalog import CATALOG
+from esmviz.types import ProteinRecord, Request
+
+GIB = 2**30
+
+
+@pytest.fixture
+def models_dir(saved, tmp_path):
+    """Three good checkpoints, one broken, and a file that is no folder."""
+    root = tmp_path / "models"
+    shutil.copytree(saved, root)
+    (root / "broken").mkdir()
+    (root / "notes.txt").write_text("mine")
+    return root
+
+
+@pytest.fixture
+def cache(models_dir, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return ModelCache(models_dir=models_dir, device="cpu", offline=True)
+
+
+def test_specs_are_the_catalogue_and_the_folders(cache):
+    assert list(cache.specs()) == [*CATALOG, "broken", "esm1b", "esm2", "esmc"]
+
+
+def test_a_folder_that_cannot_be_read_is_listed_with_its_reason(cache):
+    assert cache.specs()["broken"].provides == frozenset()
+    status = cache.status("broken")
+    assert not status.present
+    assert "has no config.json" in status.reason
+    with pytest.raises((CorruptCheckpointError, ModelUnavailableError)):
+        cache.backend("broken")
+
+
+def test_an_unknown_name_lists_the_models(cache, models_dir):
+    for name in ("esm9", str(models_dir / "esm2"), "../models/esm2"):
+        with pytest.raises(UnknownModelError, match=r"mini, esm2-8m.*esmc-6b, broken, esm1b, esm2, esmc"):
+            cache.backend(name)
+
+
+def test_paths_are_names_only_where_they_are_allowed(models_dir):
+    path = str(models_dir / "esm2")
+    cache = ModelCache(device="cpu", allow_paths=True, offline=True)
+    assert cache.spec(path).n_layers == 3
+    assert cache.backend(path).spec.name == path
+    with pytest.raises(UnknownModelError, match="path of a checkpoint folder"):
+        cache.spec(str(models_dir / "nothing"))
+
+
+def test_a_model_loads_once_whoever_asks(cache, monkeypatch):
+    load, calls = checkpoints.load, []
+    monkeypatch.setattr(checkpoints, "load", lambda *a: calls.append(a) or load(*a))
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(cache.backend("esm2"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1
+    assert len({id(backend) for backend in found}) == 1
+    assert len(found) == 4
+    assert cache.status("esm2").loaded
+
+
+def test_a_loaded_model_knows_its_revision(cache):
+    backend = cache.backend("esmc")
+    assert len(backend.revision) == 64
+    assert backend.spec.revision == backend.revision
+    [output] = backend.run([ProteinRecord("p", "MKV")], Request(logits=True))
+    assert output.logits.shape == (3, 20)
+
+
+def test_a_folder_named_like_a_catalogue_model_must_be_that_model(saved, models_dir, cache):
+    shutil.copytree(saved / "esm2", models_dir / "esm2-8m")
+    assert cache.specs()["esm2-8m"] == CATALOG["esm2-8m"]
+    assert cache.status("esm2-8m").present
+    with pytest.raises(CorruptCheckpointError, match="its n_layers is 3, not 6"):
+        cache.backend("esm2-8m")
+
+
+def test_weights_that_are_not_here_name_the_ways_out(cache):
+    assert not cache.status("esm2-8m").present
+    with pytest.raises(ModelUnavailableError) as caught:
+        cache.backend("esm2-8m")
+    text = str(caught.value)
+    for word in (
+        "HF_HOME",
+        "HF_ENDPOINT",
+        "HF_HUB_OFFLINE",
+        "ESMVIZ_MODELS_DIR",
+        "facebook/esm2_t6_8M_UR50D",
+    ):
+        assert word in text
+    assert CATALOG["esm2-8m"].revision in text
+
+
+def test_offline_never_downloads(cache):
+    with pytest.raises(ModelUnavailableError, match="ESMVIZ_OFFLINE"):
+        cache.download("esm2-8m", lambda done, total: None)
+    cache.download("esm2", lambda done, total: pytest.fail("it is here already"))
+
+
+def test_too_big_names_both_figures_and_what_fits(cache, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: GIB)
+    monkeypatch.setattr(cache, "_weights", lambda name, spec: Path("somewhere"))
+    status = cache.status("esm2-650m")
+    assert not status.fits
+    assert status.needed_bytes > 3 * GIB
+    with pytest.raises(ModelUnavailableError, match=r"needs 3\.2 GiB.*free are 1\.0 GiB.*esm2-35m"):
+        cache.backend("esm2-650m")
+
+
+def test_the_least_recently_used_leaves_when_memory_is_short(cache, monkeypatch):
+    cache.backend("esm2")
+    cache.backend("esmc")
+    cache.backend("esm2")
+    need = memory.needed_bytes(cache.spec("esm1b"))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: need if len(cache._loaded) > 1 else 2 * need)
+    cache.backend("esm1b")
+    assert not cache.status("esmc").loaded
+    assert cache.status("esm2").loaded
+    assert cache.status("esm1b").loaded
+
+
+def test_control_group_and_machine_both_limit(tmp_path):
+    for name, text in (
+        ("memory.max", "1000"),
+        ("memory.current", "900"),
+        ("memory.stat", "anon 1\ninactive_file 300"),
+    ):
+        (tmp_path / name).write_text(text)
+    assert memory._free_in_group(tmp_path) == 400
+    (tmp_path / "memory.max").write_text("max")
+    assert memory._free_in_group(tmp_path) == memory.UNKNOWN
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   7 kB\n")
+    assert memory._free_ram(tmp_path / "meminfo") == 7 * 1024
+    assert 0 < memory.free_bytes("cpu") < memory.UNKNOWN
+
+
+def test_importing_the_cache_does_not_import_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, esmviz.models.cache as c; c.ModelCache().specs(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
