@@ -158,7 +158,6 @@ _CONFIG = {
     "displaylogo": False,
     "responsive": True,
     "showSendToCloud": False,
-    "plotlyServerURL": "",
     "toImageButtonOptions": {"format": "svg", "filename": "esmviz"},
 }
 
@@ -200,7 +199,9 @@ def html_bytes(figure: Any, title: str, notes: Sequence[str] = ()) -> bytes:
     title, notes : str
         Plain text: heading, and a list of methods and provenance below the figure.
     """
-    body = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=_CONFIG)
+    body = figure.to_html(
+        full_html=False, include_plotlyjs=True, include_mathjax=False, config=_CONFIG, div_id="figure"
+    )
     items = "".join(f"<li>{html.escape(note)}</li>\n" for note in notes)
     page = _PAGE.format(
         theme="dark" if _is_dark(figure) else "light",
