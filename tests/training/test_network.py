@@ -1,0 +1,69 @@
+"""The training network is the network of transformers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.batches import mask, token_dropout_scale
+from training.checkpoint import export
+from training.network import MASK, Network, Shape
+
+TINY = Shape(n_layers=2, n_heads=2, d_model=32, d_hidden=64)
+
+
+@pytest.fixture
+def network() -> Network:
+    torch.manual_seed(0)
+    network = Network(TINY)
+    for p in network.parameters():  # away from the identity and from zero biases, so that each tensor matters
+        torch.nn.init.normal_(p, std=0.3)
+    return network.eval()
+
+
+@pytest.fixture
+def reference(network: Network, tmp_path: Path):
+    from transformers import EsmForMaskedLM
+
+    export(tmp_path, dict(network.named_parameters()), TINY, torch.float32)
+    model, info = EsmForMaskedLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    return model.eval()
+
+
+@torch.no_grad()
+def test_packed_rows_equal_transformers_one_by_one(network: Network, reference) -> None:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(4, 24, (2, 40))
+    tokens[0, 5], tokens[1, 30] = MASK, MASK
+    documents = np.stack([np.arange(40) // 20, np.arange(40) // 28])
+    positions = np.stack([np.arange(40) % 20, np.arange(40) % 28])
+    arrays = (tokens, token_dropout_scale(tokens, documents), positions, documents, np.arange(80))
+    packed = network(*map(torch.from_numpy, arrays)).view(2, 40, -1)
+    for row in range(2):
+        for document in range(2):
+            here = documents[row] == document
+            ids = torch.from_numpy(tokens[row, here])[None]
+            expected = reference(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+            torch.testing.assert_close(packed[row, here], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_flow_as_through_torch_attention(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch.nn.functional as F
+
+    def gradient() -> torch.Tensor:
+        batch = mask(
+            np.full((2, 64), 5), np.arange(128).reshape(2, 64) % 64 // 40, 0.5, np.random.default_rng(1)
+        )
+        inputs = (batch.tokens, batch.scale, batch.positions, batch.documents, batch.targets)
+        network.zero_grad()
+        network(*map(torch.from_numpy, inputs)).square().mean().backward()
+        return network.blocks[0].qkv.weight.grad.clone()
+
+    ours = gradient()
+    monkeypatch.setattr(
+        "training.network.attend",
+        lambda q, k, v, bias: F.scaled_dot_product_attention(q, k, v, attn_mask=bias),
+    )
+    torch.testing.assert_close(ours, gradient(), rtol=1e-4, atol=1e-6)

@@ -1,0 +1,104 @@
+"""A run learns, and a run that stopped goes on as if it had not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from training.checkpoint import load_run
+from training.corpus import Pool, build_pool
+from training.optimiser import orthogonalise
+from training.schedule import Schedule
+from training.train import Run, train
+
+
+@pytest.fixture
+def pools() -> dict[str, Pool]:
+    rng = np.random.default_rng(0)
+    proteins = ["".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), 40)) for _ in range(4)]
+    return {"general": build_pool((f"c{i}", p, 1.0) for i, p in enumerate(proteins))}
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    training = {
+        "seed": 0, "n_steps": 12, "batch_tokens": 256, "row_tokens": 64, "long_row_tokens": 128, "long_share": 0.25,
+        "mask_ratio_first": 0.25, "mask_ratio_last": 0.15, "muon_rate": 0.02, "adam_rate": 0.01,
+        "weight_decay": 0.01, "warm_up": 0.1, "decay_from": 0.5, "average_from": 0.6, "save_every_minutes": 60.0,
+        "bf16": False,
+    }  # fmt: skip
+    model = {"n_layers": 1, "n_heads": 2, "d_model": 32, "d_hidden": 64}
+    return {"model": model, "data": {"general": 1.0}, "training": training}
+
+
+CPU = torch.device("cpu")
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not(
+    settings: dict[str, Any], pools: dict[str, Pool], tmp_path: Path
+) -> None:
+    whole = Run.start(settings, pools, CPU)
+    train(whole, tmp_path / "whole", None)
+    first = Run.start(settings, pools, CPU)
+    for _ in range(8):  # past the start of averaging
+        first.step()
+    first.save(tmp_path / "part")
+    second = Run.resume(settings, pools, CPU, tmp_path / "part")
+    train(second, tmp_path / "part", None)
+    groups, progress, shape = load_run(tmp_path / "whole")
+    again, progress_again, shape_again = load_run(tmp_path / "part")
+    assert shape == shape_again
+    assert (
+        (progress.step, progress.residues)
+        == (progress_again.step, progress_again.residues)
+        == (12, progress.residues)
+    )
+    for group, tensors in groups.items():
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, again[group][name]), f"{group} {name}"
+
+
+def test_one_protein_is_learnt_by_heart(settings: dict[str, Any]) -> None:
+    settings["training"] |= {"n_steps": 100, "batch_tokens": 256}
+    run = Run.start(settings, {"general": build_pool([("c", "ACDEFGHIKLMNPQRSTVWY" * 2, 1.0)])}, CPU)
+    losses = [run.step() for _ in range(100)]
+    assert np.mean(losses[:3]) > 2.8
+    assert np.mean(losses[-10:]) < 1.5
+
+
+def test_minutes_end_a_run_without_a_number_of_steps(
+    settings: dict[str, Any], pools: dict[str, Pool]
+) -> None:
+    del settings["training"]["n_steps"]
+    settings["training"]["minutes"] = 2.0
+    run = Run.start(settings, pools, CPU)
+    assert run.done == 0.0
+    run.progress.minutes = 2.0
+    assert run.done == 1.0
+
+
+def test_updates_are_nearly_orthogonal() -> None:
+    x = orthogonalise(torch.randn(2, 16, 64, generator=torch.Generator().manual_seed(0)))
+    singular = torch.linalg.svdvals(x)
+    assert singular.min() > 0.5
+    assert singular.max() < 1.4
+
+
+def test_the_schedule_rises_stays_and_falls() -> None:
+    schedule = Schedule(
+        warm_up=0.1,
+        decay_from=0.5,
+        average_from=0.9,
+        long_share=0.2,
+        mask_ratio_first=0.25,
+        mask_ratio_last=0.15,
+    )
+    assert schedule.rate(0.0) < 0.05
+    assert schedule.rate(0.3) == 1.0
+    assert schedule.rate(0.75) == pytest.approx(0.5)
+    assert schedule.rate(1.0) == 0.0
+    assert [schedule.mask_ratio(x) for x in (0.0, 0.25, 0.5, 1.0)] == [0.25, 0.2, 0.15, 0.15]
+    assert not schedule.is_long(0.79)
+    assert schedule.is_long(0.8)

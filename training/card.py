@@ -1,0 +1,170 @@
+"""The model card in plain words, from the numbers of card.json."""
+
+from typing import Any
+
+HEAD = """---
+license: mit
+library_name: transformers
+tags: [biology, protein-language-model, masked-lm]
+---
+
+# esmviz-mini
+
+A small protein language model of the ESM-2 architecture, trained from scratch by the esmviz project, so that the app
+works at first start and without a network. It shows what such a model looks like inside. **It is far too small, and has
+seen far too few proteins, to draw conclusions about a protein from it**; for that choose ESM-2 or ESM C in the app.
+"""
+
+SOURCES = """
+## What it was trained on
+
+Proteins of UniProt and UniRef (CC BY 4.0), NCBI GenBank and RefSeq (public domain), CATH (CC BY 4.0), the wwPDB (CC0),
+STRING (CC BY 4.0), DisProt (CC BY 4.0) and Ensembl (no restriction on use); `training/README.md` lists the sources one
+by one. Nearly all are bacterial. {families:.0%} of the tokens were homologues of the proteins in the app's example
+(ABC transporters, protein kinases, small GTPases, cold shock proteins and so on), the large families drawn more often
+than the small, but less than their size would have it; {varied:.0%} came from the more varied part of the general
+proteins and {general:.0%} from the rest. Clusters were drawn rather than sequences. Of each family, clusters of close
+relatives were held out (single linkage, 20 % of the words of four residues shared, about 60 % identity), and so was
+every general protein with more than a fifth of its words of five among theirs. The 58 proteins of the app's example
+are themselves not in the corpus, but near relatives of them are: what the model knows of the example it knows from
+these. The validation proteins were never trained on; the width of the model was chosen by them.
+"""
+
+
+def render(card: dict[str, Any]) -> str:
+    parts = (HEAD, sizes(card), SOURCES.format(**card["training"]["shares_of_tokens"]), perplexities(card))
+    return "".join((*parts, effects(card), similarity(card), contacts(card), LICENCE))
+
+
+def sizes(card: dict[str, Any]) -> str:
+    shape, training = card["shape"], card["training"]
+    corpus = training["corpus"]
+    n_proteins = sum(corpus[name]["proteins"] for name in training["shares_of_tokens"])
+    return f"""
+- {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, width {shape["d_model"]}, {shape["n_heads"]} heads of
+  {shape["d_model"] // shape["n_heads"]}; {card["megabytes"]:.1f} MB in {card["dtype"]}
+- {training["steps"]:,} steps, {training["residues_seen"] / 1e6:.1f} million residues seen, drawn from
+  {n_proteins:,} proteins; {training["minutes"]:.0f} minutes on two CPU cores
+- plain `transformers.EsmForMaskedLM`, vocabulary of ESM-2, crops of up to 512 residues in training
+- figures below: `python -m training.evaluate`, all in one run, through plain transformers in float32
+"""
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def verdict(is_better: bool, yes: str, no: str) -> str:
+    return f"\n{yes if is_better else f'**{no}**'}\n"
+
+
+def perplexities(card: dict[str, Any]) -> str:
+    """General proteins and held-out relatives beside three baselines."""
+    measured = card["perplexity"]
+    families = measured["families_held_out"]
+    rows = {"validation proteins": measured["general"], "held-out family members": families}
+    rows |= {f"– {name}": values for name, values in families["by_family"].items()}
+    keys = ("model", "amino_acid_frequencies", "own_composition", "blosum62_neighbours")
+    cells = [[name, str(v["proteins"]), *(f"{v[key]:.2f}" for key in keys)] for name, v in rows.items()]
+    general = measured["general"]
+    return (
+        "\n## Perplexity\n\n15 % of the residues hidden by `<mask>` alone, whole proteins, one per validation cluster, "
+        "seed 0, softmax over the\n20 amino acids. 20 would be guessing; ESM-2 models of hundreds of millions of "
+        "parameters reach 5 to 8 on such proteins.\n"
+        + table(
+            ["proteins", "n", "this model", "amino-acid frequencies", "own composition", "BLOSUM62"], cells
+        )
+        + "\n*Own composition* counts the visible residues of the protein itself; *BLOSUM62* takes the substitutes it "
+        "expects of the\nnearest visible residue on each side.\n"
+        + verdict(
+            general["model"] < min(general[key] for key in keys[1:]),
+            f"On general proteins it is better than every baseline, by {general['own_composition'] - general['model']:.2f} "
+            "over the protein's own composition: it knows a little.",
+            "On general proteins it does not beat every baseline.",
+        )
+    )
+
+
+def effects(card: dict[str, Any]) -> str:
+    keys = ("wild_type_marginals", "masked_marginals", "blosum62")
+    rows = [
+        [name, f"{a['variants']:,}", *(f"{a[key]:.3f}" for key in keys)]
+        for name, a in card["mutations"].items()
+    ]
+    return (
+        "\n## Effects of mutations\n\nSpearman correlation with measured variants (ProteinGym, MIT), zero-shot.\n"
+        + table(["assay", "variants", "wild-type marginals", "masked marginals", "BLOSUM62"], rows)
+        + verdict(
+            card["predicts_effects"],
+            "On both assays the better of its two scores is above BLOSUM62. Two assays are few.",
+            "It does not beat BLOSUM62 on every assay: this model does not predict the effects of mutations.",
+        )
+    )
+
+
+def similarity(card: dict[str, Any]) -> str:
+    rows, sentences = [], []
+    for name, r in card["neighbours"].items():
+        best = max(range(len(r["model_by_layer"])), key=lambda layer: r["model_by_layer"][layer])
+        last = r["model_by_layer"][-1]
+        numbers = (last, r["model_by_layer"][best], r["untrained_by_layer"][-1], max(r["untrained_by_layer"]))
+        numbers = (*numbers, r["composition"], r["words_of_two"])
+        what = f"{name.replace('_', ' ')} ({r['groups']} groups, {r['proteins']:,} proteins)"
+        rows.append([what, *(f"{x:.3f}" for x in numbers)])
+        strongest = max(r["composition"], r["words_of_two"], max(r["untrained_by_layer"]))
+        better = "better than" if last > strongest else "**not better than**"
+        sentences.append(
+            f"On {name.replace('_', ' ')} the last layer is {better} the strongest baseline ({strongest:.3f})."
+        )
+    return (
+        "\n## Neighbours\n\nShare of proteins whose nearest other protein (cosine of mean-pooled vectors) is of the same "
+        "group.\n"
+        + table(
+            [
+                "set",
+                "last layer",
+                "best layer",
+                "untrained, last",
+                "untrained, best",
+                "composition",
+                "words of two",
+            ],
+            rows,
+        )
+        + "\n*Untrained* is a model of the same shape with random weights. The best layer was picked with these labels.\n\n"
+        + " ".join(sentences)
+        + "\n"
+    )
+
+
+def contacts(card: dict[str, Any]) -> str:
+    measured = card["contact_precision"]
+    best = measured["best_head"]
+    keys = ("regression", "nearest_first", "learnt_prior", "contacts_among_pairs")
+    rows = [
+        [name, f"{best['by_family'][name]:.3f}", *(f"{r[key]:.3f}" for key in keys)]
+        for name, r in measured["by_family"].items()
+    ]
+    return (
+        "\n## Contacts\n\nP@L of long-range contacts (24 or more residues apart, beta carbons within 8 Å) over six "
+        "chains of five families. The\nregression (L1 logistic, on symmetrised and corrected attention of all heads) "
+        "never saw the family it is tested on; the\nbest head (layer "
+        f"{best['layer']}, head {best['head']}) was picked on these very chains.\n"
+        + table(
+            ["family left out", "best head", "regression", "nearest pairs first", "learnt prior", "chance"],
+            rows,
+        )
+        + verdict(
+            card["contacts"],
+            "The regression beats both |i−j| priors on every family left out, so contacts are offered.",
+            "The regression does not beat the |i−j| priors on every family left out: contacts are not offered.",
+        )
+    )
+
+
+LICENCE = """
+## Licence
+
+MIT, as the project. The sequences are facts with accessions; see the sources above.
+"""
