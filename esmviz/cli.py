@@ -36,7 +36,7 @@ Model = Annotated[
     str,
     typer.Option(metavar="NAME_OR_PATH", help="See `esmviz models`.  [default: mini]", show_default=False),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes a GPU where there is one.")]
 # Written out here, since esmviz.types would import numpy for --help; a test holds the lists together.
 PrecisionName = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],

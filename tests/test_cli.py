@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from esmviz import cli
 from esmviz.errors import ModelUnavailableError, OutOfMemoryError
+from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import AMINO_ACIDS, KeepHeads, Pooling, Precision, ProteinRecord, Request
@@ -484,6 +485,29 @@ def test_interrupted_process(tmp_path):
     _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (130, "Stopped; nothing was written.\n")
     assert [path.name for path in tmp_path.iterdir()] == ["in.fasta"]
+
+
+@pytest.mark.skipif(
+    not (MINI_FOLDER / "model.safetensors").is_file(), reason="the embedded model is not here"
+)
+def test_whole_process_with_the_embedded_model(tmp_path):
+    (tmp_path / "in.fasta").write_text(">a\nMKVLAWGH\n>b\nMK1\n>c\nACDEFGHIKLMNP\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "esmviz.cli", "embed", "in.fasta", "-o", "out.h5", "--stats", "s.json"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("rejected: record 2 (b), line 3: ")
+    stats = json.loads((tmp_path / "s.json").read_text())
+    assert (stats["model"], stats["sequences"], stats["residues"]) == ("mini", 2, 21)
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert set(file) == {"a", "c"}
+        assert file["a"].shape == (CATALOG["mini"].d_model,)
+        assert file["a"].attrs["precision"] == stats["precision"]
 
 
 def test_whole_process_reads_standard_input(tmp_path):
