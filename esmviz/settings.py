@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from esmviz.errors import InvalidSettingError
 from esmviz.types import Precision
@@ -82,11 +82,14 @@ class Settings:
         known = {PREFIX + field.name.upper(): field for field in fields(cls)}
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
         for name in given.keys() - known.keys():
-            raise InvalidSettingError(f"{name} is no setting of esmviz.", f"There are {', '.join(sorted(known))}.")
-        return cls(**{known[n].name: _parse(n, v, str(known[n].type)) for n, v in given.items()})
+            raise InvalidSettingError(
+                f"{name} is no setting of esmviz.", f"There are {', '.join(sorted(known))}."
+            )
+        values = {known[name].name: _parse(name, text, str(known[name].type)) for name, text in given.items()}
+        return cls(**values)
 
 
-def _parse(name: str, text: str, kind: str) -> object:
+def _parse(name: str, text: str, kind: str) -> Any:
     try:
         match kind:
             case "bool":
@@ -98,5 +101,7 @@ def _parse(name: str, text: str, kind: str) -> object:
             case "Path | None":
                 return Path(text).expanduser() if text.strip() else None
     except (KeyError, ValueError):
-        raise InvalidSettingError(f"{name} is {text!r}, which is no {kind}.", "Correct it or unset it.") from None
+        raise InvalidSettingError(
+            f"{name} is {text!r}, which is no {kind}.", "Correct it or unset it."
+        ) from None
     return text.strip()

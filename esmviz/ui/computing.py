@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,7 @@ from esmviz.types import (
     FloatArray,
     IntArray,
     ModelOutput,
+    Pooling,
     Projection,
     ProteinRecord,
     Provenance,
@@ -24,7 +26,7 @@ from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 
 PATIENCE_SECONDS = 0.4  # a job done by then shows its result without a flash of the progress bar
-Partial = Callable[[Any], None]
+Show = Callable[[Any], object]
 
 
 def inspect(
@@ -32,47 +34,41 @@ def inspect(
 ) -> ModelOutput:
     """What one forward pass over one protein gives."""
     protein = choice.record if record is None else record
-    submit = workbench().submit_inspect
-    return _awaited(
-        slot,
-        (protein, choice.spec.name, request),
-        lambda **who: submit(protein, choice.spec.name, request, **who),
-    )
+    asked = (protein, choice.spec.name, request)
+    output: ModelOutput = _awaited(slot, asked, partial(workbench().submit_inspect, *asked))
+    return output
 
 
-def masked_logits(choice: Choice, partial: Partial) -> FloatArray:
-    """Logits at each position with that position masked; ``partial`` draws what has come so far."""
+def masked_logits(choice: Choice, show: Show) -> FloatArray:
+    """Logits at each position with that position masked; ``show`` draws what has come so far."""
     asked = (choice.record, choice.spec.name, choice.precision)
-    return _awaited("masked", asked, lambda **who: workbench().submit_masked(*asked, **who), partial)
+    logits: FloatArray = _awaited("masked", asked, partial(workbench().submit_masked, *asked), show)
+    return logits
 
 
-def embedding(choice: Choice, *, layer: int, pooling: str) -> EmbeddingSet:
+def embedding(choice: Choice, *, layer: int, pooling: Pooling) -> EmbeddingSet:
     """One vector for each protein of the set."""
     records, model, precision = choice.session.records, choice.spec.name, choice.precision
+    submit = partial(workbench().submit_embed, layer=layer, pooling=pooling, precision=precision)
     asked = (records, model, layer, pooling, precision)
-    return _awaited(
-        "embed",
-        asked,
-        lambda **who: workbench().submit_embed(
-            records, model, layer=layer, pooling=pooling, precision=precision, **who
-        ),
-    )
+    vectors: EmbeddingSet = _awaited("embed", asked, partial(submit, records, model))
+    return vectors
 
 
-def projection(embeddings: EmbeddingSet, method: str, **params: object) -> Projection:
+def projection(embeddings: EmbeddingSet, method: str, **params: Any) -> Projection:
     """The set on a map."""
     asked = (id(embeddings), method, tuple(params.items()))
-    return _awaited(
-        "map", asked, lambda **who: workbench().submit_project(embeddings, method=method, **params, **who)
-    )
+    submit = partial(workbench().submit_project, embeddings, method=method, **params)
+    points: Projection = _awaited("map", asked, submit)
+    return points
 
 
-def groups(embeddings: EmbeddingSet, method: str, **params: object) -> IntArray:
+def groups(embeddings: EmbeddingSet, method: str, **params: Any) -> IntArray:
     """A cluster number for each protein, -1 for noise."""
     asked = (id(embeddings), method, tuple(params.items()))
-    return _awaited(
-        "groups", asked, lambda **who: workbench().submit_cluster(embeddings, method=method, **params, **who)
-    )
+    submit = partial(workbench().submit_cluster, embeddings, method=method, **params)
+    clusters: IntArray = _awaited("groups", asked, submit)
+    return clusters
 
 
 def provenance(
@@ -96,7 +92,7 @@ def check_map(*records: ProteinRecord) -> None:
             )
 
 
-def _awaited(slot: str, asked: object, submit: Callable[..., Job], partial: Partial | None = None) -> Any:
+def _awaited(slot: str, asked: object, submit: Callable[..., Job], show: Show | None = None) -> Any:
     """Result of a job. While it runs, its progress stands here and the script of the page ends."""
     session = sessions.current()
     if session.cancelled.get(slot) == asked:
@@ -104,19 +100,23 @@ def _awaited(slot: str, asked: object, submit: Callable[..., Job], partial: Part
     session.cancelled.pop(slot, None)
     job = submit(visitor=session.visitor, slot=slot)
     if not job.wait(PATIENCE_SECONDS):
-        _progress(job, slot, asked, partial)
+        _progress(job, slot, asked, show)
         st.stop()
     return job.result()
 
 
 def _offer_again(slot: str, session: sessions.Session) -> None:
     st.info("Cancelled. Nothing else was lost.")
-    st.button("Start again", key=f"again_{slot}", on_click=session.cancelled.pop, args=(slot,))
+    st.button("Start again", key=f"again_{slot}", on_click=_forget, args=(slot, session))
     st.stop()
 
 
+def _forget(slot: str, session: sessions.Session) -> None:
+    del session.cancelled[slot]
+
+
 @st.fragment(run_every=0.5)
-def _progress(job: Job, slot: str, asked: object, partial: Partial | None) -> None:
+def _progress(job: Job, slot: str, asked: object, show: Show | None) -> None:
     session: sessions.Session = st.session_state["session"]
     workbench().queue.heartbeat(session.visitor)
     if job.wait(0):
@@ -125,8 +125,8 @@ def _progress(job: Job, slot: str, asked: object, partial: Partial | None) -> No
     share = progress.done / progress.total if progress.total else 0.0
     st.progress(min(1.0, share), text=_words(progress, job.status))
     st.button("Cancel", key=f"cancel_{slot}", on_click=_cancel, args=(job, slot, asked, session))
-    if partial is not None and job.partial is not None:
-        partial(job.partial)
+    if show is not None and job.partial is not None:
+        show(job.partial)
 
 
 def _words(progress: Any, status: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from esmviz.errors import OutputNotProvidedError
-from esmviz.types import ModelSpec, Output, ProteinRecord
+from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.resources import workbench
@@ -65,7 +65,7 @@ class Choice:
         return self.spec.n_layers if self.session.layer is None else self.session.layer
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         return self.session.precision
 
 
@@ -85,19 +85,26 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
     page = next(page for page in PAGES if page.file == file)
     st.title(page.question, anchor=False)
     st.session_state["page_question"] = page.question
+    choice = None
     with reporting_errors():
-        session = sessions.current()
-        _source_line(session, file)
-        record = _pick_protein(session)
-        spec = _pick_model(session)
-        choice = Choice(session, record, spec)
-        if layers_from is not None:
-            pick_layer(choice, layers_from)
-        _pick_precision(session)
-        sessions.write_url(session)
-        if needs and needs not in spec.provides:
-            _refuse(spec, needs)
+        choice = _choose(file, needs, layers_from)
+    if choice is None:
+        st.stop()
+    with reporting_errors():
         yield choice
+
+
+def _choose(file: str, needs: Output | None, layers_from: int | None) -> Choice:
+    session = sessions.current()
+    _source_line(session, file)
+    choice = Choice(session, _pick_protein(session), _pick_model(session))
+    if layers_from is not None:
+        pick_layer(choice, layers_from)
+    _pick_precision(session)
+    sessions.write_url(session)
+    if needs and needs not in choice.spec.provides:
+        _refuse(choice.spec, needs)
+    return choice
 
 
 def link(file: str, label: str) -> None:
@@ -139,12 +146,8 @@ def _pick_protein(session: Session) -> ProteinRecord:
                 plain(f"Show {ids[0]}"), on_click=session.choose, kwargs={"protein": ids[0]}, key="show_first"
             )
         st.stop()
-    if "protein" not in st.session_state:
-        st.session_state["protein"] = session.protein
     label = f"Protein, {ids.index(record.id) + 1} of {len(ids)}"
-    session.protein = st.sidebar.selectbox(label, ids, key="protein")
-    record = session.record(session.protein)
-    assert record is not None
+    st.sidebar.selectbox(label, ids, **session.follow("protein", record.id))
     _sequence_strip(record)
     return record
 
@@ -164,15 +167,13 @@ def _sequence_strip(record: ProteinRecord) -> None:
 def _pick_model(session: Session) -> ModelSpec:
     specs = workbench().specs()
     spec = workbench().spec(session.model)  # raises UnknownModelError with the list
-    if "model" not in st.session_state:
-        st.session_state["model"] = spec.name
-    chosen = st.sidebar.selectbox(
-        "Model", list(specs), key="model", format_func=lambda name: specs[name].title or name
+    st.sidebar.selectbox(
+        "Model",
+        list(specs),
+        format_func=lambda name: specs[name].title or name,
+        **session.follow("model", spec.name),
     )
-    if chosen != session.model:
-        session.choose(layer=None, head=0)
-        session.model = chosen
-    return workbench().spec(chosen)
+    return spec
 
 
 def pick_layer(choice: Choice, lowest: int = 1) -> int:
@@ -183,25 +184,17 @@ def pick_layer(choice: Choice, lowest: int = 1) -> int:
             f"This page has layers {lowest} to {n_layers} of {choice.spec.name}; layer {choice.layer} was asked for."
         )
         session.choose(layer=None)
-    if "layer" not in st.session_state:
-        st.session_state["layer"] = choice.layer
     tip = "Layer 0 is the input embedding, the last is after the final norm." if lowest == 0 else None
-    layer = int(st.sidebar.slider("Layer", lowest, n_layers, key="layer", help=tip))
-    session.layer = layer
-    return layer
+    if lowest < n_layers:  # a slider needs two ends
+        st.sidebar.slider("Layer", lowest, n_layers, help=tip, **session.follow("layer", choice.layer))
+    return choice.layer
 
 
 def _pick_precision(session: Session) -> None:
-    with st.sidebar.expander("Numbers"):
+    tip = "float32 is exact to about seven digits; bfloat16 to about three."
+    with st.sidebar.expander("Precision"):
         options = ["float32", "bfloat16"]
-        if "precision" not in st.session_state:
-            st.session_state["precision"] = session.precision
-        session.precision = st.selectbox(
-            "Precision",
-            options,
-            key="precision",
-            help="float32 is exact to about seven digits; bfloat16 to about three.",
-        )
+        st.selectbox("Of the numbers", options, help=tip, **session.follow("precision", session.precision))
 
 
 def _refuse(spec: ModelSpec, needs: Output) -> None:

@@ -123,7 +123,6 @@ def _read(session: Session, kind: str) -> None:
         st.session_state["intake_error"] = error
         return
     session.load(found, name, kind)
-    st.session_state.pop("protein", None)
 
 
 def _read_latest(session: Session) -> None:
@@ -137,7 +136,6 @@ def _read_latest(session: Session) -> None:
 def _load_example(session: Session) -> None:
     st.session_state["intake_error"] = None
     session.load(sequences.example(), "Example", "example")
-    st.session_state.pop("protein", None)
 
 
 def _read_labels(session: Session) -> None:

@@ -24,7 +24,7 @@ def table(session: Session) -> None:
     event = st.dataframe(
         columns,
         hide_index=True,
-        height=40 + 36 * len(rows),
+        height=38 + 35 * len(rows),
         key="models",
         on_select="rerun",
         selection_mode="single-row",

@@ -36,9 +36,9 @@ def pick_head(choice: Choice) -> int:
     if not 0 <= session.head < n_heads:
         st.warning(f"{choice.spec.name} has heads 1 to {n_heads}; head {session.head + 1} was asked for.")
         session.choose(head=0)
-    if "head" not in st.session_state:
-        st.session_state["head"] = session.head + 1
-    session.head = int(st.sidebar.slider("Head", 1, n_heads, key="head")) - 1
+    if n_heads > 1:
+        follow = session.follow("head", session.head + 1, lambda number: number - 1)
+        st.sidebar.slider("Head", 1, n_heads, **follow)
     sessions.write_url(session)
     return session.head
 

@@ -44,6 +44,53 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
+class RootAddress:
+    """ASGI middleware that tells the page where its server is.
+
+    On a deep link such as /logits the page would first try /logits/_stcore/health and log an error.
+    """
+
+    SCRIPT = b"<head><script>window.__streamlit = {BACKEND_BASE_URL: location.origin}</script>"
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        wanted = dict(scope.get("headers", ())).get(b"accept", b"")
+        if scope["type"] != "http" or b"text/html" not in wanted or st.get_option("server.baseUrlPath"):
+            await self.app(scope, receive, send)
+            return
+        plain = [
+            pair for pair in scope["headers"] if pair[0] != b"accept-encoding"
+        ]  # else it comes compressed
+        await self.app({**scope, "headers": plain}, receive, self._with_script(send))
+
+    def _with_script(self, send: Send) -> Send:
+        start: Message | None = None
+
+        async def send_with_script(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message  # its length depends on the body
+                return
+            body = message.get("body", b"")
+            if start is not None:
+                changed = body.replace(b"<head>", self.SCRIPT, 1)
+                await send(
+                    {
+                        **start,
+                        "headers": [longer(*pair, len(changed) - len(body)) for pair in start["headers"]],
+                    }
+                )
+                start, body = None, changed
+            await send({**message, "body": body} if message["type"] == "http.response.body" else message)
+
+        def longer(name: bytes, value: bytes, by: int) -> tuple[bytes, bytes]:
+            return name, b"%d" % (int(value) + by) if name == b"content-length" else value
+
+        return send_with_script
+
+
 @asynccontextmanager
 async def _lifespan(_: Any) -> AsyncIterator[None]:
     from esmviz.ui.resources import workbench
@@ -54,8 +101,8 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     yield
 
 
-def application(script_path: str) -> st.App:
-    """The application that ``streamlit run`` serves."""
+def options() -> dict[str, Any]:
+    """What ``st.App`` is called with."""
     # Before the first run of st.navigation a deep link such as /logits would execute the page file alone.
     PagesManager.uses_pages_directory = False
-    return st.App(script_path, lifespan=_lifespan, middleware=[Middleware(SecurityHeaders)])
+    return {"lifespan": _lifespan, "middleware": [Middleware(RootAddress), Middleware(SecurityHeaders)]}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
 from esmviz import sequences
 from esmviz.label_tables import LabelTable
-from esmviz.types import ProteinRecord
+from esmviz.types import Precision, ProteinRecord
 from esmviz.ui.resources import workbench
 
 URL_NAMES = ("protein", "model", "layer", "head")
@@ -25,7 +27,7 @@ class Session:
     protein: str
     layer: int | None = None  # None: the model's last
     head: int = 0
-    precision: str = "float32"
+    precision: Precision = "float32"
     labels: LabelTable | None = None
     visitor: str = field(default_factory=lambda: secrets.token_hex(8))
     kind: str = "example"
@@ -47,10 +49,26 @@ class Session:
         self.cancelled.clear()
 
     def choose(self, **choices: object) -> None:
-        """Set choices from code (a click in a figure); the widgets follow at the next run."""
+        """Set choices: from a click in a figure, a link, a button. Another model starts at its last layer."""
+        if choices.get("model", self.model) != self.model:
+            choices = {"layer": None, "head": 0, **choices}
         for name, value in choices.items():
             setattr(self, name, value)
-            st.session_state.pop(name, None)
+
+    def follow(
+        self, name: str, shown: Any, store: Callable[[Any], Any] = lambda value: value
+    ) -> dict[str, Any]:
+        """Keyword arguments for a widget that shows a choice and stores what the visitor picks.
+
+        The value is set at every run: one that is set only once is lost when a rerun cuts in before the browser
+        has it, and the widget then shows its first option.
+        """
+        st.session_state[name] = shown
+
+        def picked() -> None:
+            self.choose(**{name: store(st.session_state[name])})
+
+        return {"key": name, "on_change": picked}
 
 
 def current() -> Session:

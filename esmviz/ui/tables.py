@@ -42,7 +42,8 @@ def pairs(
 def matrix(values: FloatArray, rows: ProteinRecord, columns: ProteinRecord) -> Columns:
     """A residue x residue matrix: one line a residue of ``rows``, one column a residue of ``columns``."""
     names = residue_labels(columns.sequence)
-    return {"residue": residue_labels(rows.sequence), **{name: values[:, j] for j, name in enumerate(names)}}
+    cells: Columns = {name: values[:, j] for j, name in enumerate(names)}
+    return {"residue": residue_labels(rows.sequence), **cells}
 
 
 def by_residue(record: ProteinRecord, **values: Sequence[object]) -> Columns:
@@ -85,7 +86,7 @@ def proteins(
     """Proteins with their cluster, place on the map and labels."""
     chosen = [int(index) for index in indices]
     names = sorted({name for index in chosen for name in records[index].labels})
-    table: dict[str, Sequence[object]] = {
+    table: dict[str, Sequence[object] | FloatArray] = {
         "id": [records[index].id for index in chosen],
         "cluster": ["noise" if clusters[index] < 0 else int(clusters[index]) + 1 for index in chosen],
         "residues": [len(records[index]) for index in chosen],
