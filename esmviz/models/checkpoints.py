@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.models.folders import ARCHITECTURES, describe, weight_files
+from esmviz.models.folders import ARCHITECTURES, Shapes, describe, tensor_shapes, weight_files
 from esmviz.models.network import Network, settle
 from esmviz.types import ModelSpec
 
@@ -54,8 +54,13 @@ def _from_pretrained(folder: Path, family: str) -> tuple[Any, dict[str, Any]]:
     attention.register()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    architecture = getattr(transformers, ARCHITECTURES[family])
     try:
-        model, info = getattr(transformers, ARCHITECTURES[family]).from_pretrained(
+        config = architecture.config_class.from_pretrained(folder, local_files_only=True)
+        with torch.device("meta"):
+            planned = architecture(config).state_dict()
+        _refuse_shapes(folder, {name: tuple(tensor.shape) for name, tensor in planned.items()})
+        model, info = architecture.from_pretrained(
             folder,
             dtype=torch.float32,
             attn_implementation=attention.NAME,
@@ -70,6 +75,13 @@ def _from_pretrained(folder: Path, family: str) -> tuple[Any, dict[str, Any]]:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CorruptCheckpointError(f"{folder.name} cannot be loaded: {first}") from error
     return model, info
+
+
+def _refuse_shapes(folder: Path, planned: Shapes) -> None:
+    """Compare before anything is allocated: a config of another layout takes the shape of ESM C 6B, 25 GB."""
+    found = tensor_shapes(folder) or {}
+    differing = {name for name, shape in found.items() if planned.get(name, shape) != shape}
+    _refuse(folder, "has in another shape", differing)
 
 
 def _refuse(folder: Path, how: str, names: set[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from esmviz.errors import CancelledError, CorruptCheckpointError, ModelUnavailableError
+from esmviz.errors import CancelledError, CorruptCheckpointError, EsmvizError, ModelUnavailableError
 from esmviz.models.catalog import HASHES, REVISIONS
 from esmviz.types import ModelSpec
 
@@ -47,14 +47,14 @@ def unavailable(spec: ModelSpec, reason: str) -> ModelUnavailableError:
 
 
 def download(spec: ModelSpec, progress: Progress, cancel: Cancel) -> Path:
-    """Fetch a model's files; what was fetched before is not fetched again.
+    """Fetch a model's files; complete files are not fetched again.
 
     Parameters
     ----------
     progress : callable
         Called with bytes so far and bytes in all.
     cancel : callable
-        Asked at every step; True stops with CancelledError, and a later call goes on where this one stopped.
+        Asked at every step; True stops with CancelledError; complete files are kept.
 
     Raises
     ------
@@ -64,7 +64,6 @@ def download(spec: ModelSpec, progress: Progress, cancel: Cancel) -> Path:
         When a file's hash is not the known one; the file is removed.
     """
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         info = HfApi().model_info(spec.repo_id, revision=spec.revision, files_metadata=True)
@@ -76,9 +75,9 @@ def download(spec: ModelSpec, progress: Progress, cancel: Cancel) -> Path:
             check_hash(spec, name, Path(path))
             counter.finish(sizes[name])
             folder = Path(path).parent
-    except CancelledError:
+    except (EsmvizError, MemoryError):
         raise
-    except (HfHubHTTPError, OSError, ConnectionError) as error:
+    except Exception as error:  # the hub's client and its transport raise many families
         raise unavailable(spec, f" and the hub cannot give it ({type(error).__name__})") from error
     if folder is None:
         raise unavailable(spec, " and its repository has no weights")
@@ -139,9 +138,7 @@ class _Counter:
 
     def add(self, n: int) -> None:
         if self._cancel():
-            raise CancelledError(
-                "The download was stopped.", "It goes on where it stopped when asked for again."
-            )
+            raise CancelledError("The download was stopped.", "Files that were complete are kept.")
         self._current += n
         self._progress(min(self._finished + self._current, self._total), self._total)
 

@@ -142,7 +142,7 @@ def test_a_legacy_config_that_means_the_6b_shape_is_refused(saved, tmp_path):
         "n_layers": 3,
     }
     (folder / "config.json").write_text(json.dumps(legacy))
-    with pytest.raises(CorruptCheckpointError):
+    with pytest.raises(CorruptCheckpointError, match="in another shape"):
         load(folder, describe(folder, "own"), "cpu")
 
 

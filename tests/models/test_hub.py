@@ -1,0 +1,145 @@
+"""Downloads from a real HTTP server that speaks as much of the hub's language as one download needs."""
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from esmviz.errors import CorruptCheckpointError
+from esmviz.models import hub
+from esmviz.models.catalog import CATALOG
+
+SPEC = CATALOG["esm2-8m"]
+WEIGHTS = bytes(range(256)) * 100_000  # 25 MB: the client reads 10 MB at a time, a cancel comes between two
+FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS, "tf_model.h5": b"not wanted"}
+
+SCRIPT = """
+import json, sys
+from esmviz.errors import EsmvizError
+from esmviz.models import hub
+from esmviz.models.catalog import CATALOG
+
+spec, known, stop_at = CATALOG["esm2-8m"], json.loads(sys.argv[1]), int(sys.argv[2])
+hub.HASHES = {spec.repo_id: known}
+seen = []
+answer = {"before": hub.local_folder(spec) is not None}
+try:
+    hub.download(spec, lambda done, total: seen.append((done, total)), lambda: bool(seen) and seen[-1][0] > stop_at)
+except EsmvizError as error:
+    answer |= {"error": type(error).__name__, "text": str(error)}
+answer |= {"seen": [seen[0], seen[-1]] if seen else [], "rises": seen == sorted(seen)}
+folder = hub.local_folder(spec)
+answer["files"] = sorted(p.name for p in folder.iterdir()) if folder else []
+print(json.dumps(answer))
+"""
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.answer(with_body=False)
+
+    def do_GET(self):
+        self.answer(with_body=True)
+
+    def answer(self, with_body):
+        path = self.path.partition("?")[0]
+        if path.startswith("/api/"):
+            siblings = [{"rfilename": name, "size": len(data)} for name, data in FILES.items()]
+            body = json.dumps({"id": SPEC.repo_id, "sha": SPEC.revision, "siblings": siblings}).encode()
+            headers = {"Content-Type": "application/json"}
+        else:
+            body = FILES[path.rpartition("/")[2]]
+            headers = {"X-Repo-Commit": SPEC.revision, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
+        self.send_response(200)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server.handle_error = lambda request, address: None  # a client that cancels hangs up
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def fetch(tmp_path):
+    def call(endpoint, known=None, stop_at=1 << 40, **environ):
+        given = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, json.dumps(known or {}), str(stop_at)],
+            env={**os.environ, **given, **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return call
+
+
+def test_a_download_reports_bytes_and_leaves_the_files(server, fetch):
+    total = len(WEIGHTS) + 2
+    answer = fetch(server, {"model.safetensors": hashlib.sha256(WEIGHTS).hexdigest()})
+    assert "error" not in answer, answer
+    assert answer["seen"][-1] == [total, total]
+    assert answer["rises"]
+    assert answer["files"] == ["config.json", "model.safetensors"]
+    assert not answer["before"]
+    again = fetch(server)
+    assert again["before"]
+
+
+def test_a_cancelled_download_is_not_present(server, fetch):
+    answer = fetch(server, stop_at=2)
+    assert answer["error"] == "CancelledError"
+    assert answer["files"] == []
+
+
+def test_another_hash_is_refused_and_the_file_removed(server, fetch):
+    answer = fetch(server, {"model.safetensors": "0" * 64})
+    assert answer["error"] == "CorruptCheckpointError"
+    assert answer["files"] == []
+
+
+def test_no_network_names_the_ways_out(fetch):
+    for environ in ({}, {"HF_HUB_OFFLINE": "1"}):
+        answer = fetch("http://127.0.0.1:9", **environ)
+        assert answer["error"] == "ModelUnavailableError"
+        assert "HF_ENDPOINT" in answer["text"]
+        assert "hf download facebook/esm2_t6_8M_UR50D" in answer["text"]
+
+
+def test_bin_files_are_wanted_only_without_safetensors():
+    sizes = dict.fromkeys(("config.json", "a.bin", "model.safetensors", "x.h5", "onnx/model.safetensors"), 1)
+    assert list(hub.wanted_files(sizes)) == ["config.json", "model.safetensors"]
+    del sizes["model.safetensors"], sizes["onnx/model.safetensors"]
+    assert list(hub.wanted_files(sizes)) == ["config.json", "a.bin"]
+
+
+def test_both_kinds_of_hash_are_checked(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+    path.write_bytes(b"hello\n")
+    blob = "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object of the same bytes
+    for known in (blob, hashlib.sha256(b"hello\n").hexdigest()):
+        monkeypatch.setattr(hub, "HASHES", {SPEC.repo_id: {"config.json": known}})
+        hub.check_hash(SPEC, "config.json", path)
+    monkeypatch.setattr(hub, "HASHES", {SPEC.repo_id: {"config.json": "0" * 40}})
+    with pytest.raises(CorruptCheckpointError):
+        hub.check_hash(SPEC, "config.json", path)
+    assert not path.exists()
