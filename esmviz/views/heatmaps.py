@@ -21,6 +21,12 @@ Edges = Sequence[int]
 Limits = tuple[float, float]
 Kind = Literal["attention", "symmetric", "apc"]
 
+NAMES = {  # of the colour bar, the rows and the columns
+    "attention": ("attention, share of a row", "attending residue (query)", "attended residue (key)"),
+    "symmetric": ("attention, symmetrised", "residue", "residue"),
+    "apc": ("attention, APC-corrected", "residue", "residue"),
+}
+
 
 def similarity_heatmap(
     similarity: FloatArray,
@@ -51,7 +57,7 @@ def similarity_heatmap(
     x = residue_axis(columns, similarity.shape[1], titles[1], start=start[1], step=step, edges=ends[1])
     how = "mean residue vector subtracted" if centered else "raw cosine, not centred"
     names = " against ".join(dict.fromkeys([rows.id, columns.id]))
-    caption = caption_text(provenance, names, how, colour_range(-1, 1), _blocks(y, note))
+    caption = caption_text(provenance, names, how, colour_range(-1, 1), _blocks(y, note, x))
     bar = colour_bar("cosine similarity" + (", centred" if centered else ""), -1, 1)
     ranks = _percentile_texts(
         similarity, skip_diagonal=rows.sequence == columns.sequence and y.cells == x.cells
@@ -85,33 +91,13 @@ def attention_map(
         Goes into the caption: which summary this is, or the share that went to special tokens.
     """
     low, high = limits or _percentile_limits(attention, diverging=kind == "apc")
-    directed = kind == "attention"
-    y = residue_axis(
-        record,
-        attention.shape[0],
-        "attending residue (query)" if directed else "residue",
-        start=start,
-        step=step,
-        edges=edges,
+    name, *titles = NAMES[kind]
+    y, x = (
+        residue_axis(record, len(attention), title, start=start, step=step, edges=edges) for title in titles
     )
-    x = residue_axis(
-        record,
-        attention.shape[1],
-        "attended residue (key)" if directed else "residue",
-        start=start,
-        step=step,
-        edges=edges,
-    )
-    name = {
-        "attention": "attention",
-        "symmetric": "symmetrised attention",
-        "apc": "attention, APC-corrected",
-    }[kind]
-    bar = colour_bar(name + (", share of a row" if directed else ""), low, high)
     spread = colour_range(low, high, "" if limits else "99.5th percentile")
-    caption = caption_text(
-        provenance, record.id, name if kind != "attention" else "", spread, _blocks(y, note)
-    )
+    caption = caption_text(provenance, record.id, spread, _blocks(y, note))
+    bar = colour_bar(name, low, high)
     scale = theme.DIVERGING if kind == "apc" else theme.SEQUENTIAL
     ranks = _percentile_texts(attention, skip_diagonal=False)
     return _pair_map(attention, y, x, scale, (low, high), bar, "attention %{z:.3g}", caption, ranks)
@@ -206,10 +192,10 @@ def _pair_map(
     return finish(figure, caption, plot_px=PLOT_PX)
 
 
-def _blocks(axis: ResidueAxis, note: str) -> str:
+def _blocks(axis: ResidueAxis, note: str, *others: ResidueAxis) -> str:
     """The note, and that cells are block means where they are."""
-    means = "cells are means over blocks of residues" if not axis.is_exact else ""
-    return " · ".join(filter(None, [note, means]))
+    is_exact = all(one.is_exact for one in (axis, *others))
+    return " · ".join(filter(None, [note, "" if is_exact else "cells are means over blocks of residues"]))
 
 
 def _percentile_limits(values: FloatArray, *, diverging: bool) -> Limits:

@@ -17,6 +17,14 @@ from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
 PLOT_PX = 600
 MOST_SVG = 2000  # points; beyond, WebGL draws them
 MOST_GROUPS = 30  # entries in a legend; the smallest groups beyond share one grey
+_BARE = {  # distances on a map have no unit
+    "showticklabels": False,
+    "ticks": "",
+    "showgrid": False,
+    "zeroline": False,
+    "showline": True,
+    "mirror": True,
+}
 NO_GROUP = ("", "noise", "unlabelled")
 
 
@@ -54,16 +62,8 @@ def projection_scatter(
     points = _Points(projection.coords, records, color_by, groups)
     figure = go.Figure(points.by_group() if is_text else points.by_number())
     method = projection.method.upper()
-    bare = {
-        "showticklabels": False,
-        "ticks": "",
-        "showgrid": False,
-        "zeroline": False,
-        "showline": True,
-        "mirror": True,
-    }
-    figure.update_xaxes(bare, title=f"{method} 1")
-    figure.update_yaxes(bare, title=f"{method} 2", scaleanchor="x", scaleratio=1)
+    figure.update_xaxes(_BARE, title=f"{method} 1")
+    figure.update_yaxes(_BARE, title=f"{method} 2", scaleanchor="x", scaleratio=1)
     caption = caption_text(
         provenance,
         _made_by(projection),
@@ -73,6 +73,8 @@ def projection_scatter(
     )
     finish(figure, caption, plot_px=PLOT_PX, top_px=36 if is_text else 72)
     legend = {"x": 0.01, "y": 0.98, "borderwidth": 1, "itemsizing": "constant", "maxheight": 0.96}
+    if is_text:
+        figure.update_xaxes(range=_beside_legend(projection.coords[:, 0]))
     figure.update_layout(showlegend=is_text, legend=legend | {"title": {"text": theme.escaped(color_by, 40)}})
     return figure
 
@@ -181,6 +183,13 @@ def _hover(record: ProteinRecord) -> str:
         for key, value in list(record.labels.items())[:6]
     ]
     return "<br>".join(lines)
+
+
+def _beside_legend(x: ArrayLike) -> list[float]:
+    """Range of the x axis that leaves room for the legend at the left, where the page is narrow too."""
+    low, high = _ends(x)
+    span = (high - low) or 1.0
+    return [low - 0.45 * span, high + 0.05 * span]
 
 
 def _made_by(projection: Projection) -> str:

@@ -95,6 +95,10 @@ def test_cells_of_a_part_and_of_blocks_are_named_by_their_residues():
     blocks = views.attention_map(random(4, 4), SEVEN, PROVENANCE, step=2)
     assert list(blocks.data[0].x) == ["M1–K2", "V3–L4", "A5–W6", "E7"]
     assert "means over blocks" in noted(blocks, "caption")
+    columns = (np.arange(8), np.array([0, 3, 5]))
+    two = views.similarity_heatmap(random(7, 2), SEVEN, FIVE, PROVENANCE, centered=True, edges=columns)
+    assert list(two.data[0].x) == ["A1–D3", "E4–F5"]
+    assert "means over blocks" in noted(two, "caption")
     uneven = views.attention_map(random(2, 2), SEVEN, PROVENANCE, edges=np.array([1, 2, 7]))
     assert list(uneven.data[0].y) == ["K2", "V3–E7"]
 

@@ -40,6 +40,10 @@ def test_groups_have_colours_and_noise_is_grey():
     assert figure.layout.showlegend
     assert figure.layout.legend.title.text == "family"
     assert figure.layout.legend.x < 1  # inside
+    left, right = figure.layout.xaxis.range
+    x = np.concatenate([trace.x for trace in figure.data])
+    assert right > x.max()
+    assert x.min() - left > 0.25 * (right - left)  # the legend's room
 
 
 def test_caption_has_method_parameters_and_seed():
