@@ -154,7 +154,6 @@ def pca(vectors: FloatArray, n_components: int = 2) -> tuple[FloatArray, FloatAr
     if n_components < 1:
         raise ValueError(f"n_components is {n_components}; it is 1 or more")
     exact = vectors.astype(np.float64)
-    exact -= exact[0]  # makes equal vectors exactly 0, which a mean alone does not
     exact -= exact.mean(axis=0)
     coords = np.zeros((len(exact), n_components))
     explained = np.zeros(n_components)

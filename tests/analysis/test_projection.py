@@ -80,6 +80,14 @@ def test_pca_points_where_the_largest_weight_is_positive():
     np.testing.assert_array_equal(coords[:, 1], 0)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_every_axis_of_pca_has_its_sign_settled(seed):
+    vectors = np.random.default_rng(seed).normal(size=(9, 4)).astype(np.float32)
+    coords, _ = pca(vectors, n_components=3)
+    weights = coords.T @ (vectors - vectors.mean(0))  # of each axis, times a positive number
+    assert (weights[np.arange(3), np.abs(weights).argmax(axis=1)] > 0).all()
+
+
 def test_pca_of_two_and_three_proteins():
     two, explained = pca(np.array([[1, 1, 1], [1, 1, 5]], dtype=np.float32))
     np.testing.assert_allclose(two, [[-2, 0], [2, 0]], atol=1e-6)

@@ -51,7 +51,10 @@ def test_centring_ignores_what_all_residues_share():
 
 
 def test_a_protein_with_itself_is_exactly_symmetric_with_ones_on_the_diagonal():
-    similarity = residue_similarity(A, A.copy())
+    vectors = RNG.normal(size=(131, 67)).astype(
+        np.float32
+    )  # large enough for a blocked product to round unevenly
+    similarity = residue_similarity(vectors, vectors.copy())
     np.testing.assert_array_equal(similarity, similarity.T)
     np.testing.assert_allclose(np.diag(similarity), 1, atol=1e-6)
 
@@ -61,9 +64,11 @@ def test_one_residue_has_no_direction_once_centred():
     assert not np.isnan(residue_similarity(A[:1], B, center=False)).any()
 
 
-def test_identical_residues_have_no_direction_once_centred():
-    same = np.full((7, 3), 0.1, dtype=np.float32)  # the mean of seven 0.1 is not 0.1 in binary
+def test_residues_identical_but_for_rounding_have_no_direction_once_centred():
+    same = np.tile(RNG.normal(size=40).astype(np.float32), (6, 1))
+    same[2, 5] = np.nextafter(same[2, 5], np.float32(9))
     assert np.isnan(residue_similarity(same, same)).all()
+    assert residue_similarity(same, same, center=False).min() > 0.99
 
 
 def test_only_the_zero_vector_is_undefined():
