@@ -12,7 +12,9 @@ from esmviz.ui import frame
 if get_script_run_ctx() is None:
     from esmviz.ui import server
 
-    app = server.application(__file__)
+    app = st.App(
+        __file__, **server.options()
+    )  # found by this very call: Streamlit reads the file, it does not run it
 else:
     st.set_page_config(page_title="esmviz", page_icon=str(frame.ICON), layout="wide")
     st.navigation([page.as_streamlit() for page in frame.PAGES], position="top").run()
