@@ -54,27 +54,33 @@ def main() -> None:
     for name in args.only or PARTS:
         card[name] = PARTS[name](model, args)
         print(name, json.dumps(card[name]), flush=True)
+        path.write_text(json.dumps(rounded(card), indent=2) + "\n")
+    if all(name in card for name in PARTS):
+        write_card(args.model, card)
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    """The promises that follow from the figures, then the card as numbers and as words."""
     card["contacts"] = beats_prior(card["contact_precision"]["by_family"])
     card["predicts_effects"] = all(
         max(a["wild_type_marginals"], a["masked_marginals"]) > a["blosum62"]
         for a in card["mutations"].values()
     )
-    if not card["contacts"]:
-        store_contact_head(args.model, None)
-    path.write_text(json.dumps(rounded(card), indent=2) + "\n")
-    (args.model / "MODEL_CARD.md").write_text(render(rounded(card)))
+    card = rounded(card)
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    (folder / "MODEL_CARD.md").write_text(render(card))
 
 
 def describe(args: argparse.Namespace) -> dict[str, Any]:
     """Sizes, and what the model was trained on."""
     config = json.loads((args.model / "config.json").read_text())
     model = load(args.model)
-    head = sum(p.numel() for p in model.esm.contact_head.parameters())
     settings = tomllib.loads(args.config.read_text())
     _, progress, shape = load_run(args.run)
     pools = load_pools(args.corpus)
     return {
-        "n_parameters": sum(p.numel() for p in model.parameters()) - head,
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+        "trained_residues": settings["training"]["long_row_tokens"],
         "shape": asdict(shape),
         "dtype": config["dtype"],
         "megabytes": (args.model / "model.safetensors").stat().st_size / 1e6,
@@ -164,8 +170,7 @@ def measure_neighbours(model: Any, args: argparse.Namespace) -> dict[str, Any]:
 
 def measure_contacts(model: Any, args: argparse.Namespace) -> dict[str, Any]:
     result, regression = evaluate_contacts(model, read_chains(args.data / "structures"))
-    if beats_prior(result["by_family"]):
-        store_contact_head(args.model, regression)
+    store_contact_head(args.model, regression if beats_prior(result["by_family"]) else None)
     return result
 
 

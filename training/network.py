@@ -112,7 +112,8 @@ class Network(nn.Module):
                 nn.init.normal_(module.weight, std=module.in_features**-0.5)
                 nn.init.zeros_(module.bias)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        for block in self.blocks:  # a block starts as the identity: the first steps then learn frequencies, not noise
+        # a block starts as the identity: the first steps then learn frequencies, not noise
+        for block in self.blocks:
             nn.init.zeros_(block.out.weight)
             nn.init.zeros_(block.down.weight)
         for block, offsets in zip(self.blocks, LOCAL_OFFSETS, strict=False):

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.corpus import LETTERS, encode
+from training.corpus import encode
 from training.network import CLS, EOS, FIRST_AMINO_ACID, LAST_AMINO_ACID, MASK
+from training.workers import Workers
 
 Floats = NDArray[np.float32]
 
@@ -36,7 +37,7 @@ def load_untrained(folder: Path, seed: int = 0) -> Any:
     from transformers import EsmConfig, EsmForMaskedLM
 
     torch.manual_seed(seed)
-    return EsmForMaskedLM(EsmConfig.from_pretrained(folder), ).eval()  # fmt: skip
+    return EsmForMaskedLM(EsmConfig.from_pretrained(folder)).float().eval()
 
 
 def token_ids(sequence: str, masked: Iterable[int] = ()) -> torch.Tensor:
@@ -55,15 +56,16 @@ def log_probabilities(model: Any, ids: torch.Tensor) -> Floats:
     return result
 
 
-@torch.inference_mode()
 def mean_vectors(model: Any, sequences: Sequence[str]) -> Floats:
     """(layers + 1, proteins, width): the mean over residues of each layer, the last after the final norm."""
-    pooled = []
-    for sequence in sequences:
+
+    @torch.inference_mode()
+    def pooled(sequence: str) -> torch.Tensor:
         ids = token_ids(sequence)
         states = model.esm(ids, torch.ones_like(ids), output_hidden_states=True).hidden_states
-        pooled.append(torch.stack([state[0, 1:-1].mean(0) for state in states]))
-    result: Floats = torch.stack(pooled, dim=1).numpy()
+        return torch.stack([state[0, 1:-1].mean(0) for state in states])
+
+    result: Floats = torch.stack(Workers(model.device).map(pooled, sequences), dim=1).numpy()
     return result
 
 
@@ -78,6 +80,3 @@ def attentions(model: Any, sequence: str) -> Floats:
 
 def letter_indices(sequence: str) -> NDArray[np.int64]:
     return encode(sequence).astype(np.int64) - FIRST_AMINO_ACID
-
-
-assert len(LETTERS) == 20

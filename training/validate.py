@@ -1,10 +1,9 @@
-"""Perplexity of a network in training form, for the sweep: `python -m training.validate RUN ...`.
+"""Perplexity of runs, for a sweep: `python -m training.validate RUN ...`.
 
-The same masks as training/evaluate.py, which measures the finished checkpoint through transformers.
+The masks are those of training/evaluate.py, which measures the finished checkpoint through transformers.
 """
 
 import argparse
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,38 +12,26 @@ from numpy.typing import NDArray
 
 from training.batches import token_dropout_scale
 from training.checkpoint import load_run
-from training.corpus import Pool, load_pools
-from training.network import CLS, EOS, FIRST_AMINO_ACID, LAST_AMINO_ACID, MASK, Network
-
-MASK_RATIO = 0.15
-
-
-def representatives(pool: Pool) -> list[NDArray[np.uint8]]:
-    """The first protein of each cluster."""
-    return [pool.protein(int(first)) for first in pool.clusters[:-1]]
+from training.corpus import decode, load_pools
+from training.network import FIRST_AMINO_ACID, LAST_AMINO_ACID, Network
+from training.perplexity import Floats, Predictor, perplexity
+from training.reference import token_ids
 
 
-@torch.no_grad()
-def perplexity(network: Network, proteins: list[NDArray[np.uint8]], seed: int = 0) -> float:
-    rng = np.random.default_rng(seed)
-    total, count = 0.0, 0
-    for protein in proteins:
-        picked = np.sort(rng.choice(len(protein), max(1, round(MASK_RATIO * len(protein))), replace=False))
-        tokens = np.concatenate(([CLS], protein, [EOS])).astype(np.int64)[None]
-        labels = torch.from_numpy(tokens[0, picked + 1] - FIRST_AMINO_ACID)
-        tokens[0, picked + 1] = MASK
+def by_network(network: Network) -> Predictor:
+    """Predictions of a network in training form, one protein a row."""
+
+    @torch.inference_mode()
+    def predict(sequence: str, hidden: NDArray[np.int64]) -> Floats:
+        tokens = token_ids(sequence, hidden).numpy()
         documents = np.zeros_like(tokens)
-        arrays = (
-            tokens,
-            token_dropout_scale(tokens, documents),
-            np.arange(tokens.shape[1])[None],
-            documents,
-            picked + 1,
-        )
+        positions = np.arange(tokens.size)[None]
+        arrays = (tokens, token_dropout_scale(tokens, documents), positions, documents, hidden + 1)
         logits = network(*map(torch.from_numpy, arrays))[:, FIRST_AMINO_ACID : LAST_AMINO_ACID + 1]
-        total += float(torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum"))
-        count += len(picked)
-    return math.exp(total / count)
+        result: Floats = logits.double().log_softmax(-1).numpy()
+        return result
+
+    return predict
 
 
 def main() -> None:
@@ -53,16 +40,18 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=Path(__file__).parent / "data" / "corpus.npz")
     args = parser.parse_args()
     pools = load_pools(args.corpus)
-    held_out = pools["families_held_out"]
-    sample = [held_out.protein(i) for i in range(0, len(held_out), 4)]
+    valid, held_out = pools["valid"], pools["families_held_out"]
+    general = [decode(valid.protein(int(first))) for first in valid.clusters[:-1]]
+    families = [decode(held_out.protein(i)) for i in range(0, len(held_out), 4)]
     for folder in args.runs:
         groups, progress, shape = load_run(folder)
         network = Network(shape).eval()
         network.load_state_dict(groups["average"] or groups["network"])
-        general, families = perplexity(network, representatives(pools["valid"])), perplexity(network, sample)
+        predict = by_network(network)
         print(
             f"{folder.name}: {progress.step} steps, {progress.residues:,} residues, {progress.minutes:.1f} min, "
-            f"perplexity {general:.3f} general, {families:.3f} on families held out",
+            f"perplexity {perplexity(general, predict):.3f} general, "
+            f"{perplexity(families, predict):.3f} on families held out",
             flush=True,
         )
 

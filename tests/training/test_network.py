@@ -67,3 +67,30 @@ def test_gradients_flow_as_through_torch_attention(network: Network, monkeypatch
         lambda q, k, v, bias: F.scaled_dot_product_attention(q, k, v, attn_mask=bias),
     )
     torch.testing.assert_close(ours, gradient(), rtol=1e-4, atol=1e-6)
+
+
+def test_both_forms_of_a_model_have_one_perplexity(network: Network, reference) -> None:
+    from training.perplexity import by_model, perplexity
+    from training.validate import by_network
+
+    sequences = ["MKVLAGHERTYCDNQPSFWI" * 3, "ACDEFGHIKL"]
+    ours, theirs = perplexity(sequences, by_network(network)), perplexity(sequences, by_model(reference))
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+@pytest.mark.parametrize("offset", [-3, 1, 7])
+def test_a_head_can_be_told_where_to_look(offset: int) -> None:
+    from training.network import look_at, rotary_tables, rotate
+
+    torch.manual_seed(0)
+    block = Network(Shape(1, 2, 64, 64)).blocks[0]
+    look_at(block, 1, offset)
+    q, k, _ = (
+        block.qkv(block.norm_attention(torch.randn(1, 20, 64)))
+        .view(1, 20, 3, 2, 32)
+        .transpose(1, 3)
+        .unbind(2)
+    )
+    cos, sin = rotary_tables(torch.arange(20)[None], 32)
+    scores = (rotate(q, cos, sin) @ rotate(k, cos, sin).mT)[0, 1, 10]
+    assert int(scores.argmax()) == 10 + offset
