@@ -10,61 +10,64 @@ from esmviz.types import Request
 
 
 def show_grid(choice, provenance, thumbnails):
-    heads = reach.farthest_heads(reach.mean_distance(thumbnails, len(choice.record)))
+    open_now = (choice.layer, choice.session.head)
+    table = ui.tables.heads(reach.farthest_heads(reach.mean_distance(thumbnails, len(choice.record))))
     picture, side = st.columns([3, 1.3], gap="medium")
     with picture:
-        figure = views.attention_grid(thumbnails, choice.record, provenance)
-        points = ui.figure(
-            figure, "attention-grid", alt="Attention of every head of every layer", points=True
+        points = ui.panel(
+            "attention-grid",
+            views.attention_grid(thumbnails, choice.record, provenance, selected=open_now),
+            choice,
+            provenance,
+            alt="Attention of every head of every layer, as thumbnails",
+            text=ui.texts.GRID,
+            columns=lambda: table,
+            arrays={"block_means": thumbnails},
+            points=True,
         )
-        st.caption("Click a tile to open its head.")
-        columns = ui.tables.heads(heads)
-        arrays = {"block_means": thumbnails}
-        ui.downloads("attention-grid", figure, choice, provenance, columns=lambda: columns, arrays=arrays)
-        ui.how_to_read(*ui.texts.GRID)
     with side:
-        ui.ranking("Heads that look farthest", columns)
+        ui.ranking("Heads that look farthest", table, note="Click a tile to open its head.")
     ui.open_head(choice, views.grid_choice(points))
 
 
-def show_map(choice, look, provenance, attention):
-    record = choice.record
+def strongest(look, attention, apart):
+    if look.kind == "contacts":
+        return touching.top_contacts(attention, min_separation=apart)
+    return looks.top_pairs(attention, k=50, min_separation=apart, directed=look.kind == "attention")
+
+
+def map_figure(choice, look, provenance, attention, pairs, apart, note):
+    cells, (edges, _) = parts.drawn_part(attention, *ui.pick_parts(choice.record))
+    common = {"edges": edges, "note": note}
+    if look.kind == "contacts":
+        top = pairs if len(cells) == len(attention) else ()
+        return views.contact_map(cells, choice.record, provenance, min_separation=apart, top=top, **common)
+    limits = look.limits
+    return views.attention_map(cells, choice.record, provenance, kind=look.kind, limits=limits, **common)
+
+
+def show_map(choice, look, provenance, raw):
+    record, attention = choice.record, looks.corrected(raw, look.kind)
     apart = st.sidebar.slider("List pairs at least this far apart", 1, 30, 6, key="apart")
-    note = look.summary
-    if look.kind == "contacts":
-        name, pairs = "probability", touching.top_contacts(attention, min_separation=apart)
-    else:
-        if look.kind == "attention":
-            share = float(looks.special_share(attention).mean())
-            note = " · ".join(
-                filter(None, [note, f"{share:.0%} of the attention goes to start and end tokens"])
-            )
-        else:
-            attention = looks.symmetrize(attention)
-        if look.kind == "apc":
-            attention = looks.average_product_correction(attention)
-        name = "attention"
-        pairs = looks.top_pairs(attention, k=50, min_separation=apart, directed=look.kind == "attention")
-    cells, (edges, _) = parts.drawn_part(attention, *ui.pick_parts(record))
-    if look.kind == "contacts":
-        figure = views.contact_map(cells, record, provenance, edges=edges, min_separation=apart)
-    else:
-        figure = views.attention_map(
-            cells, record, provenance, kind=look.kind, limits=look.limits, edges=edges, note=note
-        )
+    pairs = strongest(look, attention, apart)
+    lost = "" if look.kind == "contacts" else ui.texts.share_lost(looks.special_share(raw).mean())
+    note = " · ".join(filter(None, [look.summary, lost]))
     picture, side = st.columns([3, 1.3], gap="medium")
     with picture:
-        ui.figure(figure, "attention", alt=f"Map of {look.show}, residue by residue")
-        columns = lambda: ui.tables.matrix(attention, record, record)  # noqa: E731
-        settings = {"shown": look.show, "correction": look.kind, "note": note}
-        arrays = {name: attention}
-        ui.downloads(
-            "attention", figure, choice, provenance, columns=columns, arrays=arrays, settings=settings
+        ui.panel(
+            "attention",
+            map_figure(choice, look, provenance, attention, pairs, apart, note),
+            choice,
+            provenance,
+            alt=f"Map of {look.show}, residue by residue",
+            text=look.text,
+            columns=lambda: ui.tables.matrix(attention, record, record),
+            arrays={look.value: attention},
+            settings={"shown": look.show, "correction": look.kind, "note": note},
         )
-        ui.how_to_read(*look.text)
     with side:
-        names = ("residue", "attends to") if look.kind == "attention" else ("residue", "with")
-        ui.ranking("Strongest pairs", ui.tables.pairs(pairs, record, record, name, names=names), note=note)
+        table = ui.tables.pairs(pairs, record, record, look.value, names=look.pair_names)
+        ui.ranking("Strongest pairs", table, note=lost)
 
 
 with ui.opened("attention", needs="attentions", layers_from=1) as choice:

@@ -14,39 +14,27 @@ def perplexity(logits, record, scheme):
     if scheme == MASKED:
         return {"Pseudo-perplexity (masked)": f"{expectation.pseudo_perplexity(logits, record.sequence):.2f}"}
     one_pass = expectation.wild_type_marginal_perplexity(logits, record.sequence)
-    return {
-        "Wild-type-marginal perplexity": f"{one_pass:.2f}",
-        "Pseudo-perplexity (masked)": "run masked marginals",
-    }
+    return {"Wild-type-marginal perplexity": f"{one_pass:.2f}", "Pseudo-perplexity": "run masked marginals"}
 
 
-def draw_mutations(choice, provenance, logits, scheme, partial=False):
+def mutation_figure(choice, provenance, logits, scheme):
     scores = mutations.mutation_scores(logits, choice.record.sequence)
     order = st.session_state.get("row_order", "field")
-    figure = views.mutation_heatmap(scores, choice.record, provenance, scheme=scheme, row_order=order)
-    name = "mutations-so-far" if partial else "mutations"
-    ui.figure(figure, name, alt="Heatmap of mutation scores, twenty amino acids by position")
-    return figure, scores
+    return views.mutation_heatmap(scores, choice.record, provenance, scheme=scheme, row_order=order), scores
 
 
-def show_mutations(choice, provenance, logits, scheme):
+def show_mutations(choice, provenance, logits, scheme, panel):
     record = choice.record
+    figure, scores = mutation_figure(choice, provenance, logits, scheme)
     picture, side = st.columns([3, 1.2], gap="medium")
     with picture:
         ui.say_if_no_effects(choice.spec)
-        figure, scores = draw_mutations(choice, provenance, logits, scheme)
-        columns = lambda: ui.tables.amino_acids(scores, record)  # noqa: E731
-        arrays = {"scores": scores, "amino_acids": ui.tables.AMINO_ACID_ARRAY}
-        ui.downloads(
-            "mutations",
+        panel(
             figure,
-            choice,
-            provenance,
-            columns=columns,
-            arrays=arrays,
-            settings={"scheme": scheme},
+            text=ui.texts.MUTATIONS,
+            columns=lambda: ui.tables.amino_acids(scores, record),
+            arrays={"scores": scores, "logits": logits, "amino_acids": ui.tables.AMINO_ACID_ARRAY},
         )
-        ui.how_to_read(*ui.texts.MUTATIONS)
     with side:
         ui.facts(perplexity(logits, record, scheme))
         for title, best in (("Most tolerated", True), ("Least tolerated", False)):
@@ -54,45 +42,36 @@ def show_mutations(choice, provenance, logits, scheme):
             ui.ranking(title, ui.tables.mutations(ranked), height=240)
 
 
-def show_expectation(choice, provenance, logits, scheme, show):
-    record = choice.record
+def show_expectation(choice, provenance, logits, scheme, panel):
+    record, show = choice.record, st.session_state["show_logits"]
     probabilities = expectation.probabilities(logits)
     entropy = expectation.entropy(probabilities)
-    ranks = expectation.wild_type_rank(logits, record.sequence)
     wild = expectation.wild_type_log_probability(logits, record.sequence)
+    ranks = expectation.wild_type_rank(logits, record.sequence)
+    profile = {"entropy_bits": entropy, "wild_type_log_probability": wild, "wild_type_rank": ranks}
     if show == "probabilities":
-        figure, text = (
-            views.probability_heatmap(probabilities, record, provenance, note=scheme),
-            ui.texts.PROBABILITIES,
-        )
+        figure = views.probability_heatmap(probabilities, record, provenance, note=scheme)
     elif show == "entropy":
-        figure, text = views.entropy_profile(entropy, record, provenance, note=scheme), ui.texts.ENTROPY
+        figure = views.entropy_profile(entropy, record, provenance, note=scheme)
     else:
-        figure, text = (
-            views.wild_type_profile(wild, record, provenance, ranks=ranks, note=scheme),
-            ui.texts.WILD_TYPE,
-        )
+        figure = views.wild_type_profile(wild, record, provenance, ranks=ranks, note=scheme)
     picture, side = st.columns([3, 1.2], gap="medium")
     with picture:
-        ui.figure(figure, show.replace(" ", "-"), alt=f"The model's {show} along the protein")
-        profile = {"entropy_bits": entropy, "wild_type_log_probability": wild, "wild_type_rank": ranks}
-        columns = lambda: {**ui.tables.amino_acids(probabilities, record), **profile}  # noqa: E731
-        arrays = {
-            "logits": logits,
-            "probabilities": probabilities,
-            "amino_acids": ui.tables.AMINO_ACID_ARRAY,
-            **profile,
-        }
-        ui.downloads(
-            show, figure, choice, provenance, columns=columns, arrays=arrays, settings={"scheme": scheme}
+        arrays = {"logits": logits, "amino_acids": ui.tables.AMINO_ACID_ARRAY, **profile}
+        panel(
+            figure,
+            text=ui.texts.EXPECTATION[show],
+            columns=lambda: {**ui.tables.amino_acids(probabilities, record), **profile},
+            arrays={"probabilities": probabilities, **arrays},
         )
-        ui.how_to_read(*text)
     with side:
         ui.facts(perplexity(logits, record, scheme))
         surest = expectation.most_constrained(entropy, k=50)
-        ui.ranking(
-            "Most constrained positions", ui.tables.positions(surest, record, entropy=entropy, rank=ranks)
-        )
+        ui.ranking("Most constrained", ui.tables.positions(surest, record, entropy=entropy, rank=ranks))
+
+
+def show_partial(choice, provenance, logits):
+    ui.figure(mutation_figure(choice, provenance, logits, MASKED)[0], "so-far", alt="Mutation scores so far")
 
 
 with ui.opened("logits", needs="logits") as choice:
@@ -101,10 +80,11 @@ with ui.opened("logits", needs="logits") as choice:
     provenance = ui.provenance(choice, output)
     logits = output.logits
     if scheme == MASKED:
-        logits = ui.masked_logits(
-            choice, lambda some: draw_mutations(choice, provenance, some, scheme, partial=True)
-        )
-    if show == "mutations":
-        show_mutations(choice, provenance, logits, scheme)
-    else:
-        show_expectation(choice, provenance, logits, scheme, show)
+        logits = ui.masked_logits(choice, lambda partial: show_partial(choice, provenance, partial))
+
+    def panel(figure, **parts):
+        settings = {"scheme": scheme}
+        ui.panel(show, figure, choice, provenance, alt=f"{show} by position", settings=settings, **parts)
+
+    draw = show_mutations if show == "mutations" else show_expectation
+    draw(choice, provenance, logits, scheme, panel)

@@ -4,5 +4,5 @@ from esmviz import ui
 
 with ui.opened("models") as choice:
     ui.model_catalogue.table(choice.session)
-    ui.model_catalogue.bring_your_own()
     ui.model_catalogue.detail(choice.spec)
+    ui.model_catalogue.bring_your_own()

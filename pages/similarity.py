@@ -24,21 +24,21 @@ with ui.opened("similarity", needs="hidden_states", layers_from=0) as choice:
 
     picture, side = st.columns([3, 1.3], gap="medium")
     with picture:
-        ui.figure(figure, "similarity", alt="Heatmap of the cosine similarity between residues")
-        ui.downloads(
+        ui.panel(
             "similarity",
             figure,
             choice,
             provenance,
+            alt="Heatmap of the cosine similarity between residues",
+            text=ui.texts.SIMILARITY,
             columns=lambda: ui.tables.matrix(similarity, record, second),
             arrays={"similarity": similarity},
             settings={"compared with": second.id, "mean residue subtracted": centred},
         )
-        ui.how_to_read(*ui.texts.SIMILARITY)
     with side:
         pairs = alike.top_pairs(similarity, k=50, within=other is None, min_separation=apart)
         ranks = alike.percentile_rank(
             similarity, [value for *_, value in pairs], within=other is None, min_separation=apart
         )
-        ui.facts({"residues": f"{len(record):,}" + (f" and {len(second):,}" if other else "")})
+        ui.facts({"Residues": f"{len(record):,}" + (f" and {len(second):,}" if other else "")})
         ui.ranking("Most similar pairs", ui.tables.pairs(pairs, record, second, "cosine", percentile=ranks))

@@ -82,6 +82,30 @@ def average_product_correction(maps: FloatArray) -> FloatArray:
     return corrected
 
 
+def corrected(maps: FloatArray, kind: str) -> FloatArray:
+    """Attention as it is shown: ``symmetric`` is the mean of both directions, ``apc`` corrects that; else as it is.
+
+    Parameters
+    ----------
+    maps : ndarray, shape=(..., L, L), dtype=float32
+    kind : str
+        ``symmetric``, ``apc`` or any other name for no change.
+
+    Returns
+    -------
+    maps : ndarray, shape=(..., L, L), dtype=float32
+
+    Examples
+    --------
+    >>> corrected(np.array([[0, 1], [0, 1]], dtype=np.float32), "symmetric")
+    array([[0. , 0.5],
+           [0.5, 1. ]], dtype=float32)
+    """
+    if kind == "symmetric":
+        return symmetrize(maps)
+    return average_product_correction(symmetrize(maps)) if kind == "apc" else maps
+
+
 def special_share(attention: FloatArray) -> FloatArray:
     """Share of each residue's attention that went to the special tokens, which are not in the map.
 

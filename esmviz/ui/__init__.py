@@ -4,7 +4,7 @@ from esmviz.ui import intake, model_catalogue, tables, texts
 from esmviz.ui.attention_choice import open_head, pick_look
 from esmviz.ui.computing import check_map, embedding, groups, inspect, masked_logits, projection, provenance
 from esmviz.ui.errors import plain
-from esmviz.ui.figures import cluster_facts, downloads, facts, figure, how_to_read, ranking
+from esmviz.ui.figures import cluster_facts, facts, figure, how_to_read, panel, ranking
 from esmviz.ui.frame import PAGES, Choice, link, opened
 from esmviz.ui.pickers import (
     pick_colour,
@@ -21,7 +21,6 @@ __all__ = [
     "Choice",
     "check_map",
     "cluster_facts",
-    "downloads",
     "embedding",
     "facts",
     "figure",
@@ -34,6 +33,7 @@ __all__ = [
     "model_catalogue",
     "open_head",
     "opened",
+    "panel",
     "pick_colour",
     "pick_logits",
     "pick_look",

@@ -45,6 +45,16 @@ class Look:
         return f"{self.probe.how} over all heads of {span}"
 
     @property
+    def value(self) -> str:
+        """What a cell is, as the name of a column and an array."""
+        return "contact_probability" if self.kind == "contacts" else "attention"
+
+    @property
+    def pair_names(self) -> tuple[str, str]:
+        """Names of the two columns of residues in a list of pairs."""
+        return "residue", "attends to" if self.kind == "attention" else "with"
+
+    @property
     def text(self) -> tuple[str, str, str]:
         """How to read it."""
         if self.kind == "contacts":

@@ -43,24 +43,57 @@ def _config(name: str) -> dict[str, Any]:
     return {"displaylogo": False, "toImageButtonOptions": image, "scrollZoom": False, "responsive": True}
 
 
-def downloads(
+def panel(
     name: str,
     fig: Any,
     choice: Choice,
     provenance: Provenance,
     *,
+    alt: str,
+    text: tuple[str, str, str],
     columns: Callable[[], Mapping[str, Sequence[Any]]],
     arrays: Mapping[str, Any],
     settings: Mapping[str, Any] | None = None,
+    points: bool = False,
+) -> Any:
+    """A figure with all that belongs under it: the files from it, and how to read it.
+
+    Parameters
+    ----------
+    alt : str
+        The figure in words, for who cannot see it.
+    text : (str, str, str)
+        One of ``texts``.
+    columns, arrays
+        The CSV file, made when it is asked for, and the NPZ file.
+    settings : Mapping, optional
+        What else made the figure; goes into the files beside the provenance.
+
+    Returns
+    -------
+    points : list or None
+        What the visitor selected, when ``points``.
+    """
+    selected = figure(fig, name, alt=alt, points=points)
+    meta = {"esmviz": __version__, "protein": choice.record.id, **provenance.as_dict(), **(settings or {})}
+    _downloads(name, fig, f"{choice.question} {choice.record.id}", meta, columns, arrays)
+    how_to_read(*text)
+    return selected
+
+
+def _downloads(
+    name: str,
+    fig: Any,
+    title: str,
+    meta: Mapping[str, Any],
+    columns: Callable[[], Mapping[str, Sequence[Any]]],
+    arrays: Mapping[str, Any],
 ) -> None:
     """The numbers as CSV and NPZ, the figure as one offline HTML file, and what the camera saves."""
-    page = st.session_state["page_question"]
-    meta = {"esmviz": __version__, "protein": choice.record.id, **provenance.as_dict(), **(settings or {})}
     notes = [f"{key}: {value}" for key, value in meta.items() if value not in (None, "", ())]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _download("CSV", lambda: export.csv_bytes(columns()), name, "csv", "text/csv")
         _download("NPZ", lambda: export.npz_bytes(arrays, meta), name, "npz", "application/octet-stream")
-        title = f"{page} {choice.record.id}"
         _download("Figure as HTML", lambda: export.html_bytes(fig, title, notes), name, "html", "text/html")
         st.segmented_control(
             "The camera above the figure saves",

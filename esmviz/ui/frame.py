@@ -56,6 +56,7 @@ PAGES = (
 class Choice:
     """What the visitor looks at: one protein through one model."""
 
+    question: str
     session: Session
     record: ProteinRecord
     spec: ModelSpec
@@ -84,27 +85,38 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
     """
     page = next(page for page in PAGES if page.file == file)
     st.title(page.question, anchor=False)
-    st.session_state["page_question"] = page.question
     choice = None
     with reporting_errors():
-        choice = _choose(file, needs, layers_from)
+        choice = _choose(page, needs, layers_from)
     if choice is None:
         st.stop()
     with reporting_errors():
         yield choice
 
 
-def _choose(file: str, needs: Output | None, layers_from: int | None) -> Choice:
+def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Choice:
     session = sessions.current()
-    _source_line(session, file)
-    choice = Choice(session, _pick_protein(session), _pick_model(session))
+    _source_line(session, page.file)
+    choice = Choice(page.question, session, _pick_protein(session), _pick_model(session))
     if layers_from is not None:
         pick_layer(choice, layers_from)
     _pick_precision(session)
     sessions.write_url(session)
     if needs and needs not in choice.spec.provides:
         _refuse(choice.spec, needs)
+    if page.file != "models":
+        _need_weights(choice.spec)
     return choice
+
+
+def _need_weights(spec: ModelSpec) -> None:
+    """A model that is not on this machine is got on the Models page."""
+    status = workbench().status(spec.name)
+    if status.present:
+        return
+    st.warning(plain(f"{spec.title or spec.name}: {status.reason}"))
+    link("models", "Download it, or choose another model")
+    st.stop()
 
 
 def link(file: str, label: str) -> None:

@@ -17,14 +17,14 @@ GIGABYTE = 1e9
 
 
 def table(session: Session) -> None:
-    """One row a model; a click chooses it for all pages."""
+    """One row for each model; a click chooses it for all pages."""
     specs = workbench().specs()
     rows = [_row(spec) for spec in specs.values()]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     event = st.dataframe(
         columns,
         hide_index=True,
-        height=38 + 35 * len(rows),
+        height="content",
         key="models",
         on_select="rerun",
         selection_mode="single-row",

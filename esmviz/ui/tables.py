@@ -88,7 +88,7 @@ def proteins(
     names = sorted({name for index in chosen for name in records[index].labels})
     table: dict[str, Sequence[object] | FloatArray] = {
         "id": [records[index].id for index in chosen],
-        "cluster": ["noise" if clusters[index] < 0 else int(clusters[index]) + 1 for index in chosen],
+        "cluster": ["noise" if clusters[index] < 0 else str(clusters[index] + 1) for index in chosen],
         "residues": [len(records[index]) for index in chosen],
     }
     if coordinates is not None:

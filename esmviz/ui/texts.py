@@ -75,6 +75,8 @@ CLUSTERS = (
     "McInnes et al. 2018, UMAP; Campello et al. 2013, HDBSCAN.",
     "10.48550/arXiv.1802.03426",
 )
+EXPECTATION = {"probabilities": PROBABILITIES, "entropy": ENTROPY, "wild type": WILD_TYPE}
+
 NO_EFFECTS = (
     "{title} does not predict mutation effects: on measured variants it does no better than a substitution table. Read "
     "this map as the model's taste. For decisions choose {better} on the Models page."
@@ -83,3 +85,12 @@ CENTRE_TIP = "Residue vectors of one protein share a large common part; without 
 RANGE_TIP = "Off: from 0 to the 99.5th percentile of this map. On: the same colours for every map, dark for long proteins."
 SCHEME_TIP = "Wild-type marginals: one pass. Masked marginals: each position hidden in turn, as many passes as residues."
 POOLING_TIP = "mean and max run over the residues; bos is the vector of the hidden start token."
+
+
+def share_lost(share: float) -> str:
+    """How much of the attention is not in the map.
+
+    >>> share_lost(0.257)
+    '26% of the attention goes to the start and end tokens'
+    """
+    return f"{share:.0%} of the attention goes to the start and end tokens"
