@@ -32,10 +32,15 @@ class PageInfo:
     def url_path(self) -> str:
         return "" if self.file == "home" else self.file
 
+    @property
+    def path(self) -> Path:
+        return ROOT / "pages" / f"{self.file}.py"
+
     def as_streamlit(self) -> st.Page:
-        path = ROOT / "pages" / f"{self.file}.py"
         default = self.file == "home"
-        return st.Page(path, title=self.title, url_path=self.url_path, default=default, help=self.question)
+        return st.Page(
+            self.path, title=self.title, url_path=self.url_path, default=default, help=self.question
+        )
 
 
 PAGES = (

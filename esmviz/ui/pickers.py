@@ -86,10 +86,9 @@ def pick_map(n_proteins: int) -> MapChoice:
         params["seed"] = int(st.sidebar.number_input("Seed", 0, 10_000, 0, key="seed"))
     grouping = st.sidebar.selectbox("Groups by", ["HDBSCAN", "k-means"], key="grouping")
     if grouping == "HDBSCAN":
-        default = 3 if n_proteins < 100 else max(5, n_proteins // 100)
-        size = st.sidebar.number_input(
-            "Smallest group", 2, max(2, n_proteins), default, key=f"smallest_{default}"
-        )
+        most = max(2, n_proteins)
+        default = min(most, 3 if n_proteins < 100 else max(5, round(n_proteins / 100)))
+        size = st.sidebar.number_input("Smallest group", 2, most, default, key=f"smallest_{default}")
         return MapChoice(method, params, "hdbscan", {"min_cluster_size": int(size)})
     k = st.sidebar.number_input("Number of groups", 1, n_proteins, min(7, n_proteins), key=f"k_{n_proteins}")
     return MapChoice(method, params, "kmeans", {"k": int(k), "seed": 0})

@@ -9,6 +9,10 @@ from esmviz.workbench import Workbench
 
 
 @st.cache_resource(show_spinner=False)
+def _shared() -> Workbench:
+    return Workbench(Settings.from_env())
+
+
 def workbench() -> Workbench:
     """The one Workbench, with the settings of the environment."""
-    return Workbench(Settings.from_env())
+    return _shared()

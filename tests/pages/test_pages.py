@@ -1,0 +1,327 @@
+"""Every page by AppTest on the fake backend: the example, links, each choice and each refusal.
+
+A page must stand alone; where several are walked, ``app.py`` is the script.
+"""
+
+import json
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from esmviz.models.fake import SPEC, FakeBackend, FakeModels
+from esmviz.settings import Settings
+from esmviz.ui import resources
+from esmviz.ui.frame import PAGES as INFOS
+from esmviz.workbench import Workbench
+
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+
+@pytest.fixture
+def app(workbench, monkeypatch):
+    """Opens a page of the app: ``app("similarity", protein="HBA_HUMAN")`` is the link with that query."""
+    monkeypatch.setattr(resources, "_shared", lambda: workbench)
+
+    def opened(name, **query):
+        path = PAGES.parent / "app.py" if name == "app" else PAGES / f"{name}.py"
+        at = AppTest.from_file(str(path), default_timeout=120)
+        for key, value in query.items():
+            at.query_params[key] = value
+        return settled(at.run())
+
+    return opened
+
+
+def settled(at):
+    """Rerun until nothing is being computed, as the browser's fragment does."""
+    for _ in range(600):
+        if at.exception or not any(str(button.key).startswith("cancel_") for button in at.button):
+            return at
+        time.sleep(0.1)
+        at.run()
+    raise AssertionError("still computing")
+
+
+def words(at):
+    """All that the page says in plain elements, without the escapes of markdown."""
+    parts = [*at.title, *at.caption, *at.markdown, *at.info, *at.warning, *at.error, *at.success]
+    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+
+
+def figures(at):
+    """The figures of a page, as plotly's JSON."""
+    return [chart.proto.spec for chart in at.get("plotly_chart")]
+
+
+DRAWING = ["home", "similarity", "attention", "logits", "clusters"]
+TOY = ">one OS=Homo sapiens family=left\nMKVLAWGHMKVLA\n>two family=right\nACDEFGHIKLMNPQ\n>three\nMSTKLVX\n"
+
+
+@pytest.mark.parametrize("name", [page.file for page in INFOS])
+def test_page_opens_with_the_example(app, name):
+    at = app(name)
+    assert not at.exception
+    assert not at.error
+    assert at.title[0].value == next(page.question for page in INFOS if page.file == name)
+    assert "Example: 58 proteins" in words(at)
+    assert len(figures(at)) == (0 if name == "models" else 1)
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_figure_says_where_it_comes_from(app, name):
+    [spec] = figures(app(name))
+    texts = [note.get("text", "") for note in json.loads(spec)["layout"]["annotations"]]
+    assert any("model fake" in text and "float32" in text and "revision" in text for text in texts)
+
+
+def test_link_sets_protein_layer_and_head(app):
+    at = app("attention", protein="MYG_HORSE", layer="1", head="2")
+    assert at.selectbox(key="protein").value == "MYG_HORSE"
+    assert at.slider(key="layer").value == 1
+    assert at.slider(key="head").value == 2
+    assert at.query_params["protein"] in ("MYG_HORSE", ["MYG_HORSE"])
+
+
+def test_choice_goes_into_the_address_and_never_the_sequence(app):
+    at = app("similarity")
+    settled(at.selectbox(key="protein").set_value("CRAM_CRAAB").run())
+    settled(at.slider(key="layer").set_value(1).run())
+    address = str(dict(at.query_params))
+    assert "CRAM_CRAAB" in address
+    assert "TTCCPSIVARSNF" not in address
+    assert {str(name) for name in at.query_params} == {"protein", "model", "layer"}
+
+
+def test_link_to_a_protein_that_is_not_here(app):
+    at = app("logits", protein="somebody_elses")
+    assert "somebody_elses, which is not among your 58 proteins" in words(at)
+    assert not figures(at)
+    settled(at.button(key="show_first").click().run())
+    assert at.selectbox(key="protein").value == "CSPA_ECOLI"
+    assert len(figures(at)) == 1
+
+
+def test_link_to_an_unknown_model_lists_the_models(app):
+    at = app("logits", model="gpt")
+    assert "no model 'gpt'" in words(at)
+    assert "fake" in words(at)
+    assert not at.exception
+
+
+def test_link_to_a_layer_that_is_not_there_is_said(app):
+    at = app("similarity", layer="40")
+    assert "layer 40 was asked for" in words(at)
+    assert at.slider(key="layer").value == SPEC.n_layers
+
+
+@pytest.mark.parametrize("bad", ["1e9", "-3", "x" * 5000, "¹"])
+def test_odd_layers_in_a_link_are_ignored(app, bad):
+    at = app("attention", layer=bad)
+    assert not at.exception
+    assert at.slider(key="layer").value == SPEC.n_layers
+
+
+def test_pasted_proteins_replace_the_example(app):
+    at = app("home")
+    at.text_area(key="paste").set_value(TOY).run()
+    settled(at)
+    assert at.selectbox(key="protein").options == ["one", "two", "three"]
+    assert at.selectbox(key="protein").value == "one"
+    assert "Pasted text: 3 proteins" in words(at)
+    settled(at.button(key="example").click().run())
+    assert "Example: 58 proteins" in words(at)
+
+
+def test_a_bare_sequence_is_enough(app):
+    at = app("home")
+    settled(at.text_area(key="paste").set_value("MKVLAWGHMKVLA").run())
+    assert "1 protein." in words(at)
+    assert len(figures(at)) == 1
+
+
+def test_upload_of_a_file_and_its_rejected_record(app):
+    at = app("home")
+    at.file_uploader(key="upload").upload("mine.fasta", b">a\nMKV\n>b\nMK1V\n").run()
+    settled(at)
+    assert "mine.fasta: 1 protein, 1 rejected" in words(at)
+    shown = at.dataframe[0].value
+    assert list(shown["status"]) == ["accepted", "rejected"]
+    assert "`1` at position 3 of line 4" in shown["what was done, or why not"].iloc[1]
+
+
+def test_nothing_readable_keeps_what_was_loaded(app):
+    at = app("home")
+    settled(at.text_area(key="paste").set_value(">x\nACGTACGTACGTACGTACGTACGTACGTACGTACGT\n").run())
+    assert "No protein could be read" in words(at)
+    assert "Example: 58 proteins" in words(at)
+    settled(at.checkbox(key="treat_as_protein").check().run())
+    assert "1 protein." in words(at)
+
+
+def test_labels_join_and_say_what_is_left_over(app):
+    at = app("home")
+    settled(at.text_area(key="paste").set_value(TOY).run())
+    at.file_uploader(key="labels").upload("l.csv", b"id,colour\none,red\nnobody,blue\n").run()
+    settled(at)
+    assert "1 rows name no loaded protein" in words(at)
+    assert "2 proteins have no row" in words(at)
+    labels = at.session_state["session"].records[0].labels
+    assert labels["colour"] == "red"
+    assert labels["OS"] == "Homo sapiens"
+
+
+def test_header_text_is_never_markup(app):
+    at = app("home")
+    hostile = "![x](http://evil.test/a.png)<img/src=x>"
+    settled(at.text_area(key="paste").set_value(f">{hostile}\nMKVLA\n").run())
+    marked = [str(part.value) for part in [*at.markdown, *at.caption, *at.info, *at.warning]]
+    assert any("evil" in text for text in marked)
+    assert not any(re.search(r"(?<!\\)[\[<!]", text) for text in marked if "evil" in text)
+
+
+def test_similarity_of_two_proteins(app):
+    at = app("similarity")
+    settled(at.selectbox(key="other").set_value("CRAM_CRAAB").run())
+    z = json.loads(figures(at)[0])["data"][0]["z"]
+    assert z["shape"] == "141, 46"
+
+
+def test_centring_is_said_in_the_caption(app):
+    at = app("similarity")
+    assert "mean residue vector subtracted" in figures(at)[0]
+    settled(at.toggle(key="centre").set_value(False).run())
+    assert "not centred" in figures(at)[0]
+
+
+@pytest.mark.parametrize("show", ["all heads", "mean over heads", "max over heads", "contacts"])
+def test_each_view_of_attention(app, show):
+    at = app("attention")
+    settled(at.selectbox(key="show").set_value(show).run())
+    assert not at.exception
+    assert not at.error
+    assert len(figures(at)) == 1
+
+
+def test_apc_is_said_and_diverging(app):
+    at = app("attention")
+    settled(at.selectbox(key="correction").set_value("symmetrised + APC").run())
+    trace = json.loads(figures(at)[0])["data"][0]
+    assert "APC-corrected" in figures(at)[0]
+    assert trace["zmin"] == -trace["zmax"]
+
+
+@pytest.mark.parametrize("show", ["probabilities", "entropy", "wild type"])
+def test_each_view_of_logits(app, show):
+    at = app("logits")
+    settled(at.selectbox(key="show_logits").set_value(show).run())
+    assert not at.exception
+    assert len(figures(at)) == 1
+
+
+def test_masked_marginals_give_the_pseudo_perplexity(app, workbench):
+    at = app("logits", protein="CRAM_CRAAB")
+    assert "Pseudo-perplexity: **run masked marginals**" in words(at)
+    settled(at.button(key="run").click().run())
+    record = at.session_state["session"].record("CRAM_CRAAB")
+    logits = workbench.masked_logits(record, "fake")
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    columns = ["ACDEFGHIKLMNPQRSTVWY".index(letter) for letter in record.sequence]
+    expected = np.exp(-log_p[np.arange(len(columns)), columns].mean())
+    assert f"Pseudo-perplexity (masked): **{expected:.2f}**" in words(at)
+    assert "masked marginals" in figures(at)[0]
+
+
+def test_a_model_that_predicts_nothing_says_so(monkeypatch, app):
+    spec = replace(SPEC, predicts_effects=False)
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(FakeBackend(spec)))
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    assert "does not predict mutation effects" in words(app("logits"))
+
+
+def test_clusters_colour_by_family_and_list_the_proteins(app):
+    at = app("clusters")
+    assert "Groups:" in words(at)
+    assert "adjusted Rand index" in words(at)
+    assert "Globins" in figures(at)[0]
+    assert len(at.dataframe[0].value) == 58
+
+
+def test_two_proteins_get_pca_and_it_is_said(app):
+    at = app("app")
+    settled(at.text_area(key="paste").set_value(">a\nMKVLAWGH\n>b\nACDEFGHIK\n").run())
+    at.switch_page("pages/clusters.py").run()
+    settled(at)
+    assert not at.exception
+    assert "this is PCA" in words(at)
+    assert len(figures(at)) == 1
+
+
+def test_one_protein_alone_is_a_point(app):
+    at = app("app")
+    settled(at.text_area(key="paste").set_value(">a\nMKVLAWGH\n").run())
+    at.switch_page("pages/clusters.py").run()
+    settled(at)
+    assert "this is PCA" in words(at)
+    assert "1 of 1 proteins" in words(at)
+    assert len(figures(at)) == 1
+
+
+def test_session_follows_from_page_to_page(app):
+    at = app("app")
+    settled(at.text_area(key="paste").set_value(TOY).run())
+    settled(at.selectbox(key="protein").set_value("two").run())
+    at.switch_page("pages/similarity.py").run()
+    settled(at)
+    assert at.selectbox(key="protein").value == "two"
+    assert json.loads(figures(at)[0])["data"][0]["z"]["shape"] == "14, 14"
+
+
+def test_a_map_too_large_is_refused_with_the_setting(monkeypatch, app, fake):
+    bench = Workbench(Settings(default_model="fake", max_map_residues=100), models=FakeModels(fake))
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    at = app("similarity", protein="HBA_HUMAN")
+    assert "HBA_HUMAN has 141 residues; maps are drawn up to 100" in words(at)
+    assert "ESMVIZ_MAX_MAP_RESIDUES" in words(at)
+
+
+def test_a_model_without_the_output_names_others(monkeypatch, app):
+    spec = replace(SPEC, provides=frozenset({"logits", "hidden_states"}))
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(FakeBackend(spec)))
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    at = app("attention")
+    assert "gives no attentions" in words(at)
+    assert not at.exception
+
+
+def test_an_unforeseen_failure_is_a_number_without_the_sequence(monkeypatch, app, caplog):
+    def fail(record):
+        raise RuntimeError(f"secret {record.sequence}")
+
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(FakeBackend(before_each=fail)))
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    at = app("home", protein="CRAM_CRAAB")
+    assert "Its reference in the log is" in words(at)
+    assert not at.exception
+    assert "TTCCPSIV" not in caplog.text
+    assert "TTCCPSIV" not in words(at)
+
+
+def test_a_cached_rerun_computes_nothing(app, fake):
+    at = app("similarity")
+    before = fake.n_calls
+    at.run()
+    settled(at)
+    assert fake.n_calls == before
+
+
+def test_models_page_lists_and_explains(app):
+    at = app("models")
+    table = at.dataframe[0].value
+    assert list(table["name"]) == ["fake"]
+    assert "Use your own checkpoint" in str([part.label for part in at.expander])
