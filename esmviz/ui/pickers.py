@@ -88,7 +88,7 @@ def pick_map(n_proteins: int) -> MapChoice:
     if grouping == "HDBSCAN":
         most = max(2, n_proteins)
         default = min(most, 3 if n_proteins < 100 else max(5, round(n_proteins / 100)))
-        size = st.sidebar.number_input("Smallest group", 2, most, default, key=f"smallest_{default}")
+        size = st.sidebar.number_input("Smallest group", 2, most, default, key=f"smallest_{most}")
         return MapChoice(method, params, "hdbscan", {"min_cluster_size": int(size)})
     k = st.sidebar.number_input("Number of groups", 1, n_proteins, min(7, n_proteins), key=f"k_{n_proteins}")
     return MapChoice(method, params, "kmeans", {"k": int(k), "seed": 0})

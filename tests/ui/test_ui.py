@@ -1,0 +1,138 @@
+"""The glue around the pages: escapes, headers, words, tables."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+
+from esmviz.analysis.maps import block_means
+from esmviz.analysis.reach import farthest_heads, mean_distance
+from esmviz.types import ProteinRecord
+from esmviz.ui import server, tables, texts
+from esmviz.ui.errors import plain
+
+HOSTILE = [
+    "![x](http://evil.test/a.png)",
+    "[x](javascript:alert(1))",
+    "<img src=http://evil.test/a.png>",
+    "<script>alert(1)</script>",
+    "$\\href{http://evil.test}{x}$",
+    ":red[x] :material/home:",
+    "http://evil.test www.evil.test",
+    "# title\n- list\n| a | b |\n|---|---|",
+    "`code` **bold** ~~gone~~ &lt;b&gt;",
+    "\\![x](http://evil.test)",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_plain_text_stays_plain_in_markdown(text):
+    html = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"])
+    rendered = html.render(plain(text))
+    assert "<" not in rendered.replace("<p>", "").replace("</p>", "")
+
+
+def test_plain_keeps_every_word():
+    html = MarkdownIt("commonmark").render(plain("Record 3 (sp|P69905) has `1` at position 5 of line 12."))
+    assert html == "<p>Record 3 (sp|P69905) has `1` at position 5 of line 12.</p>\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in dir(texts) if name.isupper() and isinstance(getattr(texts, name), tuple)],
+)
+def test_how_to_read_is_short_and_cited(name):
+    text, citation, doi = getattr(texts, name)
+    assert 20 <= len(text.split()) <= 80
+    assert citation.endswith(".")
+    assert doi.startswith("10.")
+
+
+def test_every_response_has_the_security_headers():
+    sent = []
+
+    async def app(scope, receive, send):
+        headers = [(b"content-type", b"text/plain"), (b"x-frame-options", b"ALLOWALL")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(server.SecurityHeaders(app)({"type": "http"}, None, send))
+    headers = dict(sent[0]["headers"])
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert headers[b"x-frame-options"] == b"SAMEORIGIN"
+    assert b"default-src 'self'" in headers[b"content-security-policy"]
+    assert b"http:" not in headers[b"content-security-policy"]
+    assert headers[b"content-type"] == b"text/plain"
+
+
+def test_pairs_of_one_protein_say_how_far_apart():
+    record = ProteinRecord("p", "MKVL")
+    table = tables.pairs([(0, 3, 0.98765)], record, record, "cosine", percentile=[99.123])
+    assert table == {
+        "residue": ["M1"],
+        "with": ["L4"],
+        "cosine": [0.988],
+        "apart": [3],
+        "percentile": [99.1],
+    }
+
+
+def test_pairs_of_two_proteins_are_named_by_their_ids():
+    table = tables.pairs([(1, 0, 0.5)], ProteinRecord("a", "MK"), ProteinRecord("b", "W"), "cosine")
+    assert table == {"a": ["K2"], "b": ["W1"], "cosine": [0.5]}
+
+
+def test_matrix_has_a_column_a_residue():
+    values = np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32)
+    table = tables.matrix(values, ProteinRecord("a", "MK"), ProteinRecord("b", "WWW"))
+    assert list(table) == ["residue", "W1", "W2", "W3"]
+    assert list(table["W3"]) == [3, 6]
+
+
+def test_proteins_table_survives_labels_named_like_its_columns():
+    records = [ProteinRecord("a", "MK", labels={"cluster": "mine", "id": "x"}), ProteinRecord("b", "M")]
+    table = tables.proteins(records, [0, 1], np.array([0, -1]))
+    assert table["cluster"] == ["1", "noise"]
+    assert table["cluster (label)"] == ["mine", ""]
+    assert table["id"] == ["a", "b"]
+
+
+def test_colour_groups():
+    records = [ProteinRecord("a", "MK", labels={"family": "x"}), ProteinRecord("b", "M")]
+    assert tables.colour_groups(records, "family", []) == ["x", "unlabelled"]
+    assert tables.colour_groups(records, "length", []).tolist() == [2, 1]
+    assert tables.colour_groups(records, "cluster", ["cluster 1", "noise"]) == ["cluster 1", "noise"]
+
+
+def test_mean_distance_equals_a_loop_where_blocks_are_residues():
+    rng = np.random.default_rng(0)
+    attention = rng.random((2, 3, 9, 9)).astype(np.float32)
+    expected = np.zeros((2, 3))
+    for layer in range(2):
+        for head in range(3):
+            total = distance = 0.0
+            for i in range(9):
+                for j in range(9):
+                    total += attention[layer, head, i, j]
+                    distance += attention[layer, head, i, j] * abs(i - j)
+            expected[layer, head] = distance / total
+    np.testing.assert_allclose(mean_distance(attention, 9), expected, rtol=1e-5)
+
+
+def test_mean_distance_from_blocks_is_close_and_ranks_heads():
+    n = 100
+    i, j = np.indices((n, n))
+    near, far = np.exp(-np.abs(i - j) / 4.0), (np.abs(i - j) > 60).astype(float)
+    attention = np.stack([near, far])[None].astype(np.float32)
+    exact = mean_distance(attention, n)
+    blocks, _, _ = block_means(attention, 48)
+    np.testing.assert_allclose(mean_distance(blocks, n), exact, atol=1.0)
+    assert [(layer, head) for layer, head, _ in farthest_heads(exact)] == [(1, 1), (1, 0)]
+
+
+def test_a_head_without_attention_is_last():
+    assert farthest_heads(np.array([[np.nan, 2.0]], dtype=np.float32))[-1][:2] == (1, 0)
