@@ -20,6 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 ICON = Path(__file__).resolve().parents[1] / "assets" / "icon.png"
 
 
+# Below this width a figure and the list beside it stand one above the other, and the sidebar leaves room.
+NARROW = """<style>
+@media (max-width: 1100px) {
+  [data-testid="stMain"] [data-testid="stColumn"] { min-width: calc(100% - 1.5rem); }
+  [data-testid="stSidebar"][aria-expanded="true"] { width: 230px !important; min-width: 230px !important; }
+}
+</style>"""
+
+
 @dataclass(frozen=True)
 class PageInfo:
     """One page of the app: its file in ``pages/``, its name in the navigation and the question it answers."""
@@ -89,6 +98,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
         Lowest layer of the layer slider; no slider without it.
     """
     page = next(page for page in PAGES if page.file == file)
+    st.html(NARROW)
     st.title(page.question, anchor=False)
     choice = None
     with reporting_errors():
