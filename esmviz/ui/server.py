@@ -93,6 +93,9 @@ class RootAddress:
 
 @asynccontextmanager
 async def _lifespan(_: Any) -> AsyncIterator[None]:
+    # Plotly looks for pandas among the loaded modules and stumbles over one that another thread is still importing.
+    import pandas  # noqa: F401
+
     from esmviz.ui.resources import workbench
 
     bench = workbench()
