@@ -11,6 +11,7 @@ import streamlit as st
 
 from esmviz.errors import OutputNotProvidedError
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
+from esmviz.ui import intake
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.resources import workbench
@@ -112,7 +113,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
 def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Choice:
     session = sessions.current()
     _source_line(session, page.file)
-    choice = Choice(page.question, session, _pick_protein(session), _pick_model(session))
+    choice = Choice(page.question, session, _pick_protein(session, page.file), _pick_model(session))
     if layers_from is not None:
         pick_layer(choice, layers_from)
     _pick_precision(session)
@@ -156,7 +157,7 @@ def _source_line(session: Session, file: str) -> None:
         st.caption(plain(f"{session.source}: {count}{refused}."))
 
 
-def _pick_protein(session: Session) -> ProteinRecord:
+def _pick_protein(session: Session, file: str) -> ProteinRecord:
     ids = [record.id for record in session.records]
     record = session.record(session.protein)
     if record is None:
@@ -172,6 +173,8 @@ def _pick_protein(session: Session) -> ProteinRecord:
             st.button(
                 plain(f"Show {ids[0]}"), on_click=session.choose, kwargs={"protein": ids[0]}, key="show_first"
             )
+        if file == "home":
+            intake.draw(session)
         st.stop()
     label = f"Protein, {ids.index(record.id) + 1} of {len(ids)}"
     st.sidebar.selectbox(label, ids, **session.follow("protein", record.id))
