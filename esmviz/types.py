@@ -46,7 +46,8 @@ class ModelSpec:
 
     ``max_residues`` is the longest protein the model takes (``None``: no hard limit) and ``trained_residues`` the
     longest it saw in training. ``published_spearman`` is the ProteinGym zero-shot mean over 217 assays.
-    ``predicts_effects`` is False where a model is known not to rank mutations better than BLOSUM62.
+    ``predicts_effects`` is False where a model is known not to rank mutations better than BLOSUM62. ``card`` is the
+    model card, Markdown, of a model that ships with esmviz.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ModelSpec:
     trained_residues: int | None = None
     published_spearman: float | None = None
     predicts_effects: bool = True
+    card: str = ""
 
 
 # Probes say what is kept of the attention while the model runs, layer by layer; nothing ever holds all layers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models.folders import count, read_config, read_json, tensor_shapes
@@ -91,6 +92,7 @@ def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
     ):  # said when somebody asks for the model, not when the catalogue is imported
         config, n_parameters = {}, 4_813_906
     card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
+    card_path = folder / "MODEL_CARD.md"
     return ModelSpec(
         name="mini",
         family="esm",
@@ -104,9 +106,24 @@ def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
         licence=card.get("licence", "MIT"),
         provides=WITH_CONTACTS if card.get("contacts") is True else CORE,
         title="mini (embedded)",
-        note="Comes with esmviz: small, for a first look. Use a larger model for conclusions.",
+        note=_mini_note(card),
         trained_residues=card.get("trained_residues"),
         predicts_effects=card.get("predicts_effects") is True,
+        card=card_path.read_text(encoding="utf-8") if card_path.is_file() else "",
+    )
+
+
+def _mini_note(card: dict[str, Any]) -> str:
+    """What it is, and the measured figures of its card."""
+    note = "Comes with esmviz: small, for a first look. Use a larger model for conclusions."
+    if "perplexity" not in card:
+        return note
+    seen = card["training"]["residues_seen"] / 1e6
+    general, families = card["perplexity"]["general"], card["perplexity"]["families_held_out"]
+    return (
+        f"{note} Trained by esmviz on {seen:.0f} million residues, a third of them relatives of the example's "
+        f"families. Perplexity {general['model']:.1f} on other proteins (amino-acid frequencies alone: "
+        f"{general['amino_acid_frequencies']:.1f}), {families['model']:.1f} on relatives left out of training."
     )
 
 

@@ -77,6 +77,9 @@ def detail(spec: ModelSpec) -> None:
         st.info("On this machine. It loads at first use.")
     elif status.reason:
         st.warning(plain(status.reason))
+    if spec.card:
+        with st.expander("Model card: what it was trained on, and what was measured"):
+            st.markdown(spec.card)
     if not status.present:
         _download(spec)
 

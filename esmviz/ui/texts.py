@@ -78,8 +78,8 @@ CLUSTERS = (
 EXPECTATION = {"probabilities": PROBABILITIES, "entropy": ENTROPY, "wild type": WILD_TYPE}
 
 NO_EFFECTS = (
-    "{title} does not predict mutation effects: on measured variants it does no better than a substitution table. Read "
-    "this map as the model's taste. For decisions choose {better} on the Models page."
+    "{title} does not predict mutation effects: on measured variants it does not reliably beat a substitution table. "
+    "Read this map as the model's taste. For decisions choose {better} on the Models page."
 )
 CENTRE_TIP = "Residue vectors of one protein share a large common part; without it, the differences show."
 RANGE_TIP = "Off: from 0 to the 99.5th percentile of this map. On: the same colours for every map, dark for long proteins."
