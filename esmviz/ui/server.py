@@ -79,7 +79,9 @@ class RootAddress:
                 await send(
                     {
                         **start,
-                        "headers": [longer(*pair, len(changed) - len(body)) for pair in start["headers"]],
+                        "headers": [
+                            longer(name, value, len(changed) - len(body)) for name, value in start["headers"]
+                        ],
                     }
                 )
                 start, body = None, changed
