@@ -20,14 +20,14 @@ SOURCES = """
 
 Proteins of UniProt and UniRef (CC BY 4.0), NCBI GenBank and RefSeq (public domain), CATH (CC BY 4.0), the wwPDB (CC0),
 STRING (CC BY 4.0), DisProt (CC BY 4.0) and Ensembl (no restriction on use); `training/README.md` lists the sources one
-by one. Nearly all are bacterial. {families:.0%} of the tokens were homologues of the proteins in the app's example
+by one. Most are bacterial. {families:.0%} of the tokens were homologues of the proteins in the app's example
 (ABC transporters, protein kinases, small GTPases, cold shock proteins and so on), the large families drawn more often
 than the small, but less than their size would have it; {varied:.0%} came from the more varied part of the general
 proteins and {general:.0%} from the rest. Clusters were drawn rather than sequences. Of each family, clusters of close
 relatives were held out (single linkage, 20 % of the words of four residues shared, about 60 % identity), and so was
 every general protein with more than a fifth of its words of five among theirs. The 58 proteins of the app's example
-are themselves not in the corpus, but near relatives of them are: what the model knows of the example it knows from
-these. The validation proteins were never trained on; the width of the model was chosen by them.
+are not in the corpus letter for letter, but near relatives of them are: what the model knows of the example it knows
+from these. The validation proteins were never trained on; the width of the model was chosen by them.
 """
 
 
@@ -41,12 +41,12 @@ def sizes(card: dict[str, Any]) -> str:
     corpus = training["corpus"]
     n_proteins = sum(corpus[name]["proteins"] for name in training["shares_of_tokens"])
     return f"""
-- {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, width {shape["d_model"]}, {shape["n_heads"]} heads of
-  {shape["d_model"] // shape["n_heads"]}; {card["megabytes"]:.1f} MB in {card["dtype"]}
+- {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, width {shape["d_model"]}, {shape["n_heads"]} heads
+  of {shape["d_model"] // shape["n_heads"]}; {card["megabytes"]:.1f} MB in {card["dtype"]}
 - {training["steps"]:,} steps, {training["residues_seen"] / 1e6:.1f} million residues seen, drawn from
   {n_proteins:,} proteins; {training["minutes"]:.0f} minutes on two CPU cores
 - plain `transformers.EsmForMaskedLM`, vocabulary of ESM-2, crops of up to 512 residues in training
-- figures below: `python -m training.evaluate`, all in one run, through plain transformers in float32
+- figures below: `python -m training.evaluate`, through plain transformers in float32
 """
 
 
@@ -70,8 +70,7 @@ def perplexities(card: dict[str, Any]) -> str:
     general = measured["general"]
     return (
         "\n## Perplexity\n\n15 % of the residues hidden by `<mask>` alone, whole proteins, one per validation cluster, "
-        "seed 0, softmax over the\n20 amino acids. 20 would be guessing; ESM-2 models of hundreds of millions of "
-        "parameters reach 5 to 8 on such proteins.\n"
+        "seed 0, softmax over the\n20 amino acids. 20 would be guessing, 1 certainty.\n"
         + table(
             ["proteins", "n", "this model", "amino-acid frequencies", "own composition", "BLOSUM62"], cells
         )
@@ -87,18 +86,22 @@ def perplexities(card: dict[str, Any]) -> str:
 
 
 def effects(card: dict[str, Any]) -> str:
+    """Zero-shot correlations beside BLOSUM62, assay by assay."""
     keys = ("wild_type_marginals", "masked_marginals", "blosum62")
-    rows = [
-        [name, f"{a['variants']:,}", *(f"{a[key]:.3f}" for key in keys)]
-        for name, a in card["mutations"].items()
-    ]
+    assays = card["mutations"]
+    rows = [[name, f"{a['variants']:,}", *(f"{a[key]:.3f}" for key in keys)] for name, a in assays.items()]
+    above = [name for name, a in assays.items() if max(a[key] for key in keys[:2]) > a["blosum62"]]
+    below = [name for name in assays if name not in above]
     return (
         "\n## Effects of mutations\n\nSpearman correlation with measured variants (ProteinGym, MIT), zero-shot.\n"
         + table(["assay", "variants", "wild-type marginals", "masked marginals", "BLOSUM62"], rows)
+        + (f"\nAbove BLOSUM62 on {', '.join(above)}.\n" if above else "")
+        + (f"\n**Not above BLOSUM62 on {', '.join(below)}.**\n" if below else "")
         + verdict(
             card["predicts_effects"],
-            "On both assays the better of its two scores is above BLOSUM62. Two assays are few.",
-            "It does not beat BLOSUM62 on every assay: this model does not predict the effects of mutations.",
+            "Two assays are few.",
+            "It does not beat BLOSUM62 on every assay: do not take its scores for the effects of mutations. "
+            "TEM-1 (BLAT_ECOLX) is one of the families that it was trained on, most proteins are not.",
         )
     )
 
@@ -132,9 +135,8 @@ def similarity(card: dict[str, Any]) -> str:
             ],
             rows,
         )
-        + "\n*Untrained* is a model of the same shape with random weights. The best layer was picked with these labels.\n\n"
-        + " ".join(sentences)
-        + "\n"
+        + "\n*Untrained* is a model of the same shape with random weights. The best layer was picked with these labels. Many of these "
+        "proteins, but no label, were in\nthe corpus.\n\n" + " ".join(sentences) + "\n"
     )
 
 

@@ -68,11 +68,11 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     named = {name: t.detach().to(dtype).contiguous() for name, t in to_transformers(tensors, shape).items()}
     # a buffer, not a weight: rounded to float16 the slow rotations would drift along a long protein
-    named["esm.rotary_embeddings.inv_freq"] = named["esm.rotary_embeddings.inv_freq"].float()
     named["esm.rotary_embeddings.inv_freq"] = to_transformers(tensors, shape)[
         "esm.rotary_embeddings.inv_freq"
     ]
     save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
     config = shape.to_config() | {"dtype": str(dtype).removeprefix("torch.")}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
