@@ -135,7 +135,8 @@ def similarity(card: dict[str, Any]) -> str:
             ],
             rows,
         )
-        + "\n*Untrained* is a model of the same shape with random weights. The best layer was picked with these labels. Many of these "
+        + "\n*Untrained* is a model of the same shape with random weights. The best layer was picked with these labels. "
+        "Many of these "
         "proteins, but no label, were in\nthe corpus.\n\n" + " ".join(sentences) + "\n"
     )
 
