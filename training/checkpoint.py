@@ -58,6 +58,23 @@ def to_transformers(tensors: dict[str, Tensor], shape: Shape) -> dict[str, Tenso
     return named
 
 
+def from_transformers(folder: Path) -> tuple[dict[str, Tensor], Shape]:
+    """The other way: weights and shape of a folder that `export` wrote, to go on from them."""
+    config = json.loads((folder / "config.json").read_text())
+    keys = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size")
+    shape = Shape(*(config[key] for key in keys))
+    named = {name: t.float() for name, t in load_file(folder / "model.safetensors").items()}
+    tensors = {ours: named[theirs] for ours, theirs in _TOP.items()}
+    for i in range(shape.n_layers):
+        for kind in ("weight", "bias"):
+            layer = f"esm.encoder.layer.{i}."
+            for ours, theirs in _IN_BLOCK.items():
+                tensors[f"blocks.{i}.{ours}.{kind}"] = named[f"{layer}{theirs}.{kind}"]
+            parts = [named[f"{layer}attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+            tensors[f"blocks.{i}.qkv.{kind}"] = torch.cat(parts)
+    return tensors, shape
+
+
 def export(
     folder: Path, tensors: dict[str, Tensor], shape: Shape, dtype: torch.dtype = torch.float16
 ) -> None:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.batches import Batch, Sampler
-from training.checkpoint import Progress, export, load_run, save_run
+from training.checkpoint import Progress, export, from_transformers, load_run, save_run
 from training.corpus import Pool, load_pools
 from training.network import FIRST_AMINO_ACID, Network, Shape
 from training.optimiser import Optimiser
@@ -50,6 +50,16 @@ class Run:
     def start(cls, settings: dict[str, Any], pools: dict[str, Pool], device: torch.device) -> "Run":
         torch.manual_seed(settings["training"]["seed"])
         return cls._build(settings, pools, device, Shape(**settings["model"]))
+
+    @classmethod
+    def start_from(
+        cls, settings: dict[str, Any], pools: dict[str, Pool], device: torch.device, model: Path
+    ) -> "Run":
+        """A new schedule on the weights of a finished model; the shape is the model's."""
+        tensors, shape = from_transformers(model)
+        run = cls._build(settings, pools, device, shape)
+        run.network.load_state_dict(tensors)
+        return run
 
     @classmethod
     def resume(
@@ -156,6 +166,9 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=HERE / "config.toml")
     parser.add_argument("--run", type=Path, default=HERE / "runs" / "mini")
     parser.add_argument("--export", type=Path, help="folder for the finished model")
+    parser.add_argument(
+        "--start-from", type=Path, help="folder of a finished model whose weights a new run begins with"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="part.key=value", help="override a setting")
     args = parser.parse_args()
     settings = tomllib.loads(args.config.read_text())
@@ -167,6 +180,8 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     if (args.run / "state.safetensors").exists():
         run = Run.resume(settings, pools, device, args.run)
+    elif args.start_from is not None:
+        run = Run.start_from(settings, pools, device, args.start_from)
     else:
         run = Run.start(settings, pools, device)
     train(run, args.run, args.export)

@@ -94,3 +94,13 @@ def test_a_head_can_be_told_where_to_look(offset: int) -> None:
     cos, sin = rotary_tables(torch.arange(20)[None], 32)
     scores = (rotate(q, cos, sin) @ rotate(k, cos, sin).mT)[0, 1, 10]
     assert int(scores.argmax()) == 10 + offset
+
+
+def test_an_exported_model_can_be_trained_on(network: Network, tmp_path: Path) -> None:
+    from training.checkpoint import from_transformers
+
+    export(tmp_path, dict(network.named_parameters()), TINY, torch.float32)
+    tensors, shape = from_transformers(tmp_path)
+    assert shape == TINY
+    assert set(tensors) == {name for name, _ in network.named_parameters()}
+    assert all(torch.equal(p, tensors[name]) for name, p in network.named_parameters())
