@@ -58,6 +58,11 @@ check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, and who may import who
 bench: $(RUN_STAMP) $(DEV_STAMP) chromium  ## time the app on this machine
 	$(OFFLINE) $(PY) -m benchmarks.app
 
+train-mini: $(RUN_STAMP)  ## train the embedded model anew from the proteins in DATA, and measure it
+	$(PY) -m training.prepare $(DATA) --example esmviz/assets/example/example.fasta
+	$(PY) -m training.train --export esmviz/assets/mini
+	$(PY) -m training.evaluate $(DATA)/..
+
 clean:  ## remove .venv and everything that was built
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

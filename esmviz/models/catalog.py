@@ -109,8 +109,17 @@ def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
         note=_mini_note(card),
         trained_residues=card.get("trained_residues"),
         predicts_effects=card.get("predicts_effects") is True,
-        card=card_path.read_text(encoding="utf-8") if card_path.is_file() else "",
+        card=_without_front_matter(card_path.read_text(encoding="utf-8")) if card_path.is_file() else "",
     )
+
+
+def _without_front_matter(card: str) -> str:
+    """A model card without the hub's lines between dashes.
+
+    >>> _without_front_matter("---\\nlicense: mit\\n---\\n\\n# Card")
+    '# Card'
+    """
+    return card.split("\n---\n", 1)[-1].strip() if card.startswith("---\n") else card
 
 
 def _mini_note(card: dict[str, Any]) -> str:
