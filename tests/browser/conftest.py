@@ -87,13 +87,21 @@ class Server:
             for name, value in os.environ.items()
             if not name.startswith(("ESMVIZ_", "STREAMLIT_"))
         }
+        one_thread = {"OMP_NUM_THREADS": "1"}  # two would wait for each other where the browser takes a core
         # Any library that calls out in spite of these meets a proxy that nobody serves.
         nowhere = {
             "http_proxy": "http://127.0.0.1:9",
             "https_proxy": "http://127.0.0.1:9",
             "no_proxy": "127.0.0.1",
         }
-        return {**kept, **nowhere, "HOME": str(self.home), "HF_HUB_OFFLINE": "1", **self.settings}
+        return {
+            **kept,
+            **nowhere,
+            "HOME": str(self.home),
+            "HF_HUB_OFFLINE": "1",
+            **one_thread,
+            **self.settings,
+        }
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + PATIENCE / 1000

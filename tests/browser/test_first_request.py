@@ -21,7 +21,7 @@ def test_a_link_opens_its_protein_and_layer(app):
     drawn = app.data("similarity")
     assert drawn["rows"] == 76
     assert "layer 2" in drawn["notes"]
-    expect(app.keyed("protein")).to_contain_text("UBIQ_HUMAN")
+    expect(app.keyed("protein").get_by_role("combobox")).to_have_value("UBIQ_HUMAN")
 
 
 def test_a_link_to_a_protein_that_is_not_here_says_so_and_offers_the_upload(app):
@@ -29,6 +29,7 @@ def test_a_link_to_a_protein_that_is_not_here_says_so_and_offers_the_upload(app)
     app.expect_text("NOT_HERE, which is not among your 58 proteins")
     app.page.get_by_role("link", name="Upload a FASTA").click()
     expect(app.keyed("upload")).to_be_visible()
+    app.keyed("show_first").get_by_role("button").click()
     app.chart("first-look")
 
 
