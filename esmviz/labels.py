@@ -87,6 +87,19 @@ def head_label(head: int) -> str:
     return str(head + 1)
 
 
+def provenance_facts(provenance: Provenance) -> dict[str, object]:
+    """What a file says of where it comes from, in the numbers of the caption: heads and residues count from 1.
+
+    >>> provenance_facts(Provenance("mini", "12345678", "float32", layer=3, head=0))["head"]
+    1
+    """
+    head = None if provenance.head is None else int(head_label(provenance.head))
+    return provenance.as_dict() | {
+        "head": head,
+        "windows": tuple(span_label(*window) for window in provenance.windows),
+    }
+
+
 def caption(provenance: Provenance, *extra: str) -> str:
     """One line that lets a screenshot explain itself.
 

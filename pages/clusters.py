@@ -39,9 +39,10 @@ with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
             arrays={**vectors, "coordinates": projection.coords, "clusters": clusters},
             settings={**made_by, "groups": layout.grouping, **layout.group_params},
             points=True,
+            of_protein=False,
         )
     with side:
-        names = [record.labels.get(colour, "") for record in records]
+        names = ui.tables.label_values(records, colour)
         ui.cluster_facts(clusters, colour, clustering.agreement(clusters, names) if any(names) else None)
         picked = views.selected_indices(points)
         table = ui.tables.proteins(records, picked or range(len(records)), clusters)

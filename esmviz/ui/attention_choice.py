@@ -45,6 +45,12 @@ class Look:
         return f"{self.probe.how} over all heads of {span}"
 
     @property
+    def rows_are_shares(self) -> bool:
+        """Whether what a row lacks to 1 is what went to the special tokens; maxima never summed to 1."""
+        is_maximum = isinstance(self.probe, OverHeads) and self.probe.how == "max"
+        return self.kind != "contacts" and not is_maximum
+
+    @property
     def value(self) -> str:
         """What a cell is, as the name of a column and an array."""
         return "contact_probability" if self.kind == "contacts" else "attention"

@@ -22,6 +22,7 @@ from esmviz.types import (
     Request,
 )
 from esmviz.ui import session as sessions
+from esmviz.ui.errors import reporting_errors
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 
@@ -112,7 +113,7 @@ def _offer_again(slot: str, session: sessions.Session) -> None:
 
 
 def _forget(slot: str, session: sessions.Session) -> None:
-    del session.cancelled[slot]
+    session.cancelled.pop(slot, None)  # two quick clicks come here twice
 
 
 @st.fragment(run_every=0.5)
@@ -126,7 +127,8 @@ def _progress(job: Job, slot: str, asked: object, show: Show | None) -> None:
     st.progress(min(1.0, share), text=_words(progress, job.status))
     st.button("Cancel", key=f"cancel_{slot}", on_click=_cancel, args=(job, slot, asked, session))
     if show is not None and job.partial is not None:
-        show(job.partial)
+        with reporting_errors():  # a fragment runs outside the page's
+            show(job.partial)
 
 
 def _words(progress: Any, status: str) -> str:

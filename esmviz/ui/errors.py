@@ -16,11 +16,14 @@ from esmviz.errors import EsmvizError
 log = logging.getLogger("esmviz")
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&@^=/])")
+# Streamlit links addresses after the escapes are gone; an invisible word joiner in them prevents it.
+_ADDRESS = re.compile(r"www(?=\.)|https?(?=://)|@", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
     """Text that Streamlit's markdown shows letter by letter: no image, link, HTML, formula or directive."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    unlinked = _ADDRESS.sub("\\g<0>\u2060", " ".join(text.split()))
+    return _MARKUP.sub(r"\\\1", unlinked)
 
 
 def show(error: EsmvizError) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from esmviz import __version__, export
+from esmviz.labels import provenance_facts
 from esmviz.types import Provenance
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
@@ -34,7 +35,7 @@ def figure(fig: Any, name: str, *, alt: str, points: bool = False) -> Any:
 
 def _config(name: str) -> dict[str, Any]:
     image = {
-        "format": st.session_state.get("image_format", "SVG").lower(),
+        "format": str(st.session_state.get("image_format") or "SVG").lower(),
         "filename": f"esmviz-{name}",
         "scale": 3,
     }
@@ -55,6 +56,7 @@ def panel(
     arrays: Mapping[str, Any],
     settings: Mapping[str, Any] | None = None,
     points: bool = False,
+    of_protein: bool = True,
 ) -> Any:
     """A figure with all that belongs under it: the files from it, and how to read it.
 
@@ -68,6 +70,8 @@ def panel(
         The CSV file, made when it is asked for, and the NPZ file.
     settings : Mapping, optional
         What else made the figure; goes into the files beside the provenance.
+    of_protein : bool
+        Whether the files are about the chosen protein, else about the whole set.
 
     Returns
     -------
@@ -75,8 +79,10 @@ def panel(
         What the visitor selected, when ``points``.
     """
     selected = figure(fig, name, alt=alt, points=points)
-    meta = {"esmviz": __version__, "protein": choice.record.id, **provenance.as_dict(), **(settings or {})}
-    _downloads(name, fig, f"{choice.question} {choice.record.id}", meta, columns, arrays)
+    of = {"protein": choice.record.id} if of_protein else {"proteins": len(choice.session.records)}
+    subject = choice.record.id if of_protein else choice.session.source
+    meta = {"esmviz": __version__, **of, **provenance_facts(provenance), **(settings or {})}
+    _downloads(name, fig, f"{choice.question} {subject}", meta, columns, arrays)
     how_to_read(*text)
     return selected
 
@@ -99,6 +105,7 @@ def _downloads(
             "The camera above the figure saves",
             ["SVG", "PNG"],
             default="SVG",
+            required=True,
             key="image_format",
             label_visibility="collapsed",
             help="Format of the image that the camera in the figure's upper right corner saves.",

@@ -196,6 +196,10 @@ def _sequence_strip(record: ProteinRecord) -> None:
 
 def _pick_model(session: Session) -> ModelSpec:
     specs = workbench().specs()
+    default = workbench().settings.default_model
+    if session.model not in specs and default in specs:
+        name = specs[default].title or default
+        st.button(plain(f"Use {name}"), on_click=session.choose, kwargs={"model": default}, key="use_default")
     spec = workbench().spec(session.model)  # raises UnknownModelError with the list
     st.sidebar.selectbox(
         "Model",

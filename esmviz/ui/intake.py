@@ -97,15 +97,20 @@ def records_table(session: Session) -> None:
     }
     if any(families.values()):
         columns["family"] = [families.get(report.id, "") for report in rows]
-    event = st.dataframe(
-        columns, hide_index=True, height=300, key="records", on_select="rerun", selection_mode="single-row"
+
+    def picked() -> (
+        None
+    ):  # only a click counts: the mark stays in the table while the choice moves on elsewhere
+        marked = st.session_state["records"].selection.rows
+        if marked and rows[marked[0]].status != "rejected":
+            session.pick(protein=rows[marked[0]].id)
+
+    st.dataframe(
+        columns, hide_index=True, height=300, key="records", on_select=picked, selection_mode="single-row"
     )
-    picked = event.selection.rows
-    if picked and rows[picked[0]].status != "rejected" and rows[picked[0]].id != session.protein:
-        session.choose(protein=rows[picked[0]].id)
-        st.rerun()
 
 
+@errors.reporting_errors()  # a callback runs outside the page's
 def _read(session: Session, kind: str) -> None:
     given = st.session_state[kind]
     if not given or (kind == "paste" and not given.strip()):
@@ -123,6 +128,7 @@ def _read(session: Session, kind: str) -> None:
         st.session_state["intake_error"] = error
         return
     session.load(found, name, kind)
+    _read_labels(session)
 
 
 def _read_latest(session: Session) -> None:
@@ -136,10 +142,13 @@ def _read_latest(session: Session) -> None:
 def _load_example(session: Session) -> None:
     st.session_state["intake_error"] = None
     session.load(sequences.example(), "Example", "example")
+    _read_labels(session)
 
 
+@errors.reporting_errors()
 def _read_labels(session: Session) -> None:
-    given = st.session_state["labels"]
+    """Join the table that stands in the form, to proteins that came after it too."""
+    given = st.session_state.get("labels")
     st.session_state["labels_error"] = None
     if given is None:
         return

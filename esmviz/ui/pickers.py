@@ -10,7 +10,7 @@ import streamlit as st
 
 from esmviz.types import ModelSpec, ProteinRecord
 from esmviz.ui import session as sessions
-from esmviz.ui import texts
+from esmviz.ui import tables, texts
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
@@ -96,10 +96,10 @@ def pick_map(n_proteins: int) -> MapChoice:
 
 def pick_colour(records: Sequence[ProteinRecord]) -> str:
     """What the points are coloured by: a label, the cluster or the length."""
-    names = sorted(
-        {name for record in records for name in record.labels}, key=lambda name: (name != "family", name)
-    )
-    return str(st.sidebar.selectbox("Colour by", [*names, "cluster", "length"], key="colour"))
+    names = sorted(tables.label_names(records), key=lambda name: (name != "family", name))
+    colours = [*map(tables.colour_name, names), *tables.OURS]
+    tip = f"The {len(names)} labels that most proteins have." if len(names) == tables.MOST_LABELS else None
+    return str(st.sidebar.selectbox("Colour by", colours, key="colour", help=tip))
 
 
 def wants_embedding(choice: Choice) -> bool:

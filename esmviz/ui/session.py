@@ -33,6 +33,7 @@ class Session:
     kind: str = "example"
     cancelled: dict[str, object] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
+    has_picked: bool = False  # in a widget, since the last run
 
     @property
     def records(self) -> tuple[ProteinRecord, ...]:
@@ -55,6 +56,11 @@ class Session:
         for name, value in choices.items():
             setattr(self, name, value)
 
+    def pick(self, **choices: object) -> None:
+        """``choose`` from the callback of a widget."""
+        self.choose(**choices)
+        self.has_picked = True
+
     def follow(
         self, name: str, shown: Any, store: Callable[[Any], Any] = lambda value: value
     ) -> dict[str, Any]:
@@ -66,7 +72,7 @@ class Session:
         st.session_state[name] = shown
 
         def picked() -> None:
-            self.choose(**{name: store(st.session_state[name])})
+            self.pick(**{name: store(st.session_state[name])})
 
         return {"key": name, "on_change": picked}
 
@@ -91,11 +97,17 @@ def _first_choice(proteins: sequences.SequenceSet) -> str:
 
 
 def _adopt_url(session: Session) -> None:
-    """Take what the address says where it says something new: a link, a bookmark, the back button."""
-    for name in URL_NAMES:
-        text = st.query_params.get(name)
-        if text is None or text == session.written.get(name):
-            continue
+    """Take what the address says where it says something new: a link, a bookmark, the back button.
+
+    Then all of it counts, since another model forgets layer and head. What the visitor has just picked in a widget
+    is newer than an address that the browser may not have caught up with.
+    """
+    address = {name: st.query_params[name] for name in URL_NAMES if name in st.query_params}
+    has_news = any(text != session.written.get(name) for name, text in address.items())
+    if session.has_picked or not has_news:
+        session.has_picked = False
+        return
+    for name, text in address.items():
         if name in ("protein", "model"):
             session.choose(**{name: text})
         elif text.isdecimal() and len(text) < 5:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from esmviz.types import AMINO_ACIDS, FloatArray, IntArray, ProteinRecord
 Columns = Mapping[str, Sequence[object] | FloatArray]
 
 AMINO_ACID_ARRAY = np.array(list(AMINO_ACIDS))
+MOST_LABELS = 40  # with a column or a colour of their own; headers can bring a thousand a protein
+OURS = ("cluster", "length")
 
 
 def pairs(
@@ -85,7 +88,7 @@ def proteins(
 ) -> Columns:
     """Proteins with their cluster, place on the map and labels."""
     chosen = [int(index) for index in indices]
-    names = sorted({name for index in chosen for name in records[index].labels})
+    names = label_names([records[index] for index in chosen])
     table: dict[str, Sequence[object] | FloatArray] = {
         "id": [records[index].id for index in chosen],
         "cluster": ["noise" if clusters[index] < 0 else str(clusters[index] + 1) for index in chosen],
@@ -98,7 +101,31 @@ def proteins(
         table[name if name not in taken else f"{name} (label)"] = [
             records[i].labels.get(name, "") for i in chosen
         ]
+    rest = [{k: v for k, v in records[i].labels.items() if k not in names} for i in chosen]
+    if any(rest):
+        table["other labels"] = ["; ".join(f"{k}={v}" for k, v in labels.items()) for labels in rest]
     return table
+
+
+def label_names(records: Iterable[ProteinRecord]) -> list[str]:
+    """Names of the labels, of very many those that most proteins have."""
+    counts = Counter(name for record in records for name in record.labels)
+    return sorted(name for name, _ in counts.most_common(MOST_LABELS))
+
+
+def colour_name(label: str) -> str:
+    """What a label is called among the colours, where ``cluster`` and ``length`` are ours.
+
+    >>> colour_name("family"), colour_name("cluster")
+    ('family', 'cluster (label)')
+    """
+    return f"{label} (label)" if label in OURS else label
+
+
+def label_values(records: Iterable[ProteinRecord], colour: str) -> list[str]:
+    """The label of each protein behind a colour, ``""`` where it has none."""
+    label = next((own for own in OURS if colour == colour_name(own)), "" if colour in OURS else colour)
+    return [record.labels.get(label, "") for record in records]
 
 
 def colour_groups(
@@ -109,7 +136,7 @@ def colour_groups(
         return list(clusters)
     if colour == "length":
         return np.array([len(record) for record in records], dtype=np.float32)
-    return [record.labels.get(colour, "") or "unlabelled" for record in records]
+    return [label or "unlabelled" for label in label_values(records, colour)]
 
 
 def heads(ranked: Iterable[tuple[int, int, float]]) -> Columns:

@@ -325,3 +325,42 @@ def test_models_page_lists_and_explains(app):
     table = at.dataframe[0].value
     assert list(table["name"]) == ["fake"]
     assert "Use your own checkpoint" in str([part.label for part in at.expander])
+
+
+def test_an_unknown_model_can_be_left(app):
+    at = app("logits", model="gpt")
+    settled(at.button(key="use_default").click().run())
+    assert at.selectbox(key="model").value == "fake"
+    assert len(figures(at)) == 1
+
+
+def test_no_format_of_the_camera_is_svg(app):
+    at = app("similarity")
+    at.session_state["image_format"] = None
+    at.run()
+    assert not at.error
+    assert len(figures(at)) == 1
+
+
+def test_an_older_address_brings_its_layer_back(app):
+    at = app("similarity", model="fake", layer="1")
+    session = at.session_state["session"]
+    session.model, session.written = "other", {**session.written, "model": "other"}
+    at.run()
+    assert (session.model, session.layer) == ("fake", 1)
+
+
+def test_a_late_address_does_not_undo_a_pick(app):
+    at = app("similarity", protein="HBA_HUMAN")
+    session = at.session_state["session"]
+    session.pick(protein="MYG_HORSE")
+    session.written = {**session.written, "protein": "CRAM_CRAAB"}  # the browser is still at HBA_HUMAN
+    at.run()
+    assert session.protein == "MYG_HORSE"
+
+
+def test_labels_join_proteins_that_come_after_them(app):
+    at = app("home")
+    at.file_uploader(key="labels").upload("l.csv", b"id,colour\none,red\n").run()
+    settled(at.text_area(key="paste").set_value(TOY).run())
+    assert at.session_state["session"].records[0].labels["colour"] == "red"

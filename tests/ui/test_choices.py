@@ -1,0 +1,57 @@
+"""What a visitor picks, and what of it reaches labels, tables and files."""
+
+import numpy as np
+import pytest
+
+from esmviz.labels import provenance_facts
+from esmviz.types import ContactHead, KeepHeads, OverHeads, ProteinRecord, Provenance
+from esmviz.ui import attention_choice, errors, tables
+
+
+@pytest.mark.parametrize("text", ["www.evil.example/x", "HTTP://evil.example", "me@evil.example"])
+def test_an_address_in_a_header_is_no_link(text):
+    shown = errors.plain(text)
+    assert "\u2060" in shown
+    assert shown.replace("\u2060", "").replace("\\", "") == text
+
+
+def test_files_count_heads_from_one_as_the_caption_does():
+    facts = provenance_facts(Provenance("m", "r", "float32", layer=3, head=0, windows=((0, 5),)))
+    assert (facts["layer"], facts["head"], facts["windows"]) == (3, 1, ("1-5",))
+    assert provenance_facts(Provenance("m", "r", "float32"))["head"] is None
+
+
+@pytest.mark.parametrize(
+    ("probe", "kind", "are_shares"),
+    [
+        (KeepHeads(1, (0,)), "attention", True),
+        (OverHeads(1, 2, "mean"), "apc", True),
+        (OverHeads(1, 2, "max"), "attention", False),
+        (ContactHead(), "contacts", False),
+    ],
+)
+def test_maxima_say_nothing_of_the_special_tokens(probe, kind, are_shares):
+    assert attention_choice.Look("", probe, kind).rows_are_shares is are_shares
+
+
+def test_a_label_called_cluster_is_not_our_clusters():
+    records = [ProteinRecord("a", "MK", labels={"cluster": "mine"}), ProteinRecord("b", "MK")]
+    colour = tables.colour_name("cluster")
+    assert tables.colour_groups(records, colour, ["cluster 1"] * 2) == ["mine", "unlabelled"]
+    assert tables.label_values(records, colour) == ["mine", ""]
+    assert tables.label_values(records, "cluster") == ["", ""]
+
+
+def test_a_thousand_labels_share_a_column():
+    many = {f"k{number}": "v" for number in range(1000)}
+    records = [
+        ProteinRecord("a", "MK", labels={"family": "x", **many}),
+        ProteinRecord("b", "MK", labels={"family": "y"}),
+    ]
+    table = tables.proteins(records, [0, 1], np.array([0, 0]))
+    assert table["family"] == ["x", "y"]
+    assert len(table) < 60
+    own = [name for name in many if name in table]
+    rest = table["other labels"]
+    assert len(own) + len(rest[0].split("; ")) == 1000
+    assert rest[1] == ""
