@@ -223,6 +223,9 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 8501, host: str
             f"{script.name} is not beside the package.",
             "Run the command in a clone of esmviz, or `make run`.",
         )
+    from esmviz.settings import Settings
+
+    Settings.from_env()  # a misspelt one ends here, not in the server's traceback
     address = ["--server.port", str(port), "--server.address", host, "--browser.gatherUsageStats", "false"]
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
         command = [sys.executable, "-m", "streamlit", "run", str(script), *address]

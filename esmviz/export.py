@@ -31,12 +31,14 @@ def csv_bytes(columns: Mapping[str, Sequence[Any]]) -> bytes:
     >>> csv_bytes({"id": ["=1+1", "P1"], "score": [-1.5, 2]}).decode()
     "id,score\\n'=1+1,-1.5\\nP1,2\\n"
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
+    buffer = io.BytesIO()  # text in memory would take four bytes a character, and a map has millions of cells
+    stream = io.TextIOWrapper(buffer, encoding="utf-8", errors="replace", newline="")
+    writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([csv_cell(name) for name in columns])
     for row in zip(*columns.values(), strict=True):
         writer.writerow([csv_cell(value) for value in row])
-    return buffer.getvalue().encode("utf-8", "replace")
+    stream.flush()
+    return buffer.getvalue()
 
 
 def csv_cell(value: Any) -> str:

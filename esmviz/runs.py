@@ -74,7 +74,9 @@ class Run:
         self.workbench, self.model, self.precision = workbench, model, precision
         self.source, self.output, self.stats, self.strict = source, output, stats, strict
         self.spec = workbench.spec(model)
-        self.name = Path(self.spec.name).name  # of a path, no more than its folder goes into a file
+        self.name = (
+            Path(self.spec.name).name or Path(self.spec.name).resolve().name
+        )  # of a path, no more than its folder goes into a file
         self.rejections: list[Rejection] = []
         self.places: dict[str, tuple[int, int]] = {}
         self.seconds = 0.0

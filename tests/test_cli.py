@@ -408,6 +408,14 @@ def test_models_table_and_json(run):
     assert listed["provides"] == ["attentions", "contacts", "hidden_states", "logits"]
 
 
+def test_app_names_a_misspelt_setting_before_it_starts_anything(run, monkeypatch):
+    monkeypatch.setenv("ESMVIZ_TYPO", "1")
+    monkeypatch.setattr(cli.subprocess, "run", lambda *_, **__: pytest.fail("a server was started"))
+    result = run("app")
+    assert result.exit_code == 3
+    assert "ESMVIZ_TYPO is no setting" in result.stderr
+
+
 def test_app_is_started_beside_the_package(run, monkeypatch):
     commands = []
 

@@ -147,9 +147,12 @@ class ModelCache:
         return TransformerBackend(spec, known, network, device=device, override=self._precision)
 
     def _make_room(self, spec: ModelSpec) -> None:
-        """Let the least recently used models go until this one fits."""
+        """Let the least recently used models go until this one fits; none goes for one that never would."""
         needed = memory.needed_bytes(spec)
-        while needed > memory.free_bytes(self.device) * self._fraction:
+        with self._lock:
+            loaded = sum(memory.needed_bytes(backend.spec) for backend in self._loaded.values())
+        is_possible = needed <= (memory.free_bytes(self.device) + loaded) * self._fraction
+        while is_possible and needed > memory.free_bytes(self.device) * self._fraction:
             with self._lock:
                 if not self._loaded:
                     break

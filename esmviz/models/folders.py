@@ -31,6 +31,15 @@ def describe(folder: Path, name: str) -> ModelSpec:
     CorruptCheckpointError
         When the folder is no checkpoint of a known family, is truncated, or its config and tensors disagree.
     """
+    try:
+        return _described(folder, name)
+    except (TypeError, ValueError, AttributeError) as error:  # values of another kind than they should be
+        raise CorruptCheckpointError(
+            f"{folder.name}: its JSON files hold what no checkpoint has ({error}).", HINT
+        ) from None
+
+
+def _described(folder: Path, name: str) -> ModelSpec:
     config = read_config(folder)
     family = _family(folder, config)
     shapes = tensor_shapes(folder)

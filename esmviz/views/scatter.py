@@ -173,7 +173,8 @@ class _Points:
 def _natural(name: str) -> tuple[str, int, str]:
     """Sort key that puts ``cluster 2`` before ``cluster 10``."""
     head = name.rstrip("0123456789")
-    return head, int(name[len(head) :] or 0), name
+    digits = name[len(head) :].lstrip("0")
+    return head, len(digits), f"{digits} {name}"  # no int: Python refuses thousands of digits
 
 
 def _hover(record: ProteinRecord) -> str:

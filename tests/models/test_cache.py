@@ -134,6 +134,15 @@ def test_the_least_recently_used_leaves_when_memory_is_short(cache, monkeypatch)
     assert cache.status("esm1b").loaded
 
 
+def test_nothing_leaves_for_a_model_that_would_never_fit(cache, monkeypatch):
+    cache.backend("esm2")
+    monkeypatch.setattr(memory, "free_bytes", lambda device: GIB)
+    monkeypatch.setattr(cache, "_weights", lambda name, spec: Path("somewhere"))
+    with pytest.raises(ModelUnavailableError, match="needs"):
+        cache.backend("esm2-3b")
+    assert cache.status("esm2").loaded
+
+
 def test_control_group_and_machine_both_limit(tmp_path):
     for name, text in (
         ("memory.max", "1000"),

@@ -124,6 +124,7 @@ def test_an_empty_folder_is_refused(tmp_path):
         ({"hidden_size": 64}, "hidden_size 64, the tensors 32"),
         ({"intermediate_size": 128}, "cannot be loaded|in another shape"),
         ({"hidden_dropout_prob": "much"}, "cannot be loaded"),
+        ({"num_attention_heads": "many"}, "hold what no checkpoint has"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(folder, edit_config, fields, match):

@@ -106,3 +106,8 @@ def test_lengths_that_differ_are_refused():
 
 def test_cluster_names_count_from_one():
     assert views.cluster_names(np.array([1, -1, 0])) == ["cluster 2", "noise", "cluster 1"]
+
+
+def test_a_label_of_thousands_of_digits_is_sorted_too():
+    figure = scatter(3, ["9" * 6000, "10", "2"])
+    assert [trace.name for trace in figure.data][:2] == ["2", "10"]
