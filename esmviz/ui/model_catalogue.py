@@ -21,18 +21,22 @@ def table(session: Session) -> None:
     specs = workbench().specs()
     rows = [_row(spec) for spec in specs.values()]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    event = st.dataframe(
+
+    def picked() -> (
+        None
+    ):  # only a click counts: the mark stays in the table while the choice moves on elsewhere
+        marked = st.session_state["models"].selection.rows
+        if marked and (name := list(specs)[marked[0]]) != session.model:
+            session.pick(model=name)
+
+    st.dataframe(
         columns,
         hide_index=True,
         height="content",
         key="models",
-        on_select="rerun",
+        on_select=picked,
         selection_mode="single-row",
     )
-    picked = event.selection.rows
-    if picked and (name := list(specs)[picked[0]]) != session.model:
-        session.choose(model=name, layer=None, head=0)
-        st.rerun()
 
 
 def _row(spec: ModelSpec) -> dict[str, Any]:
