@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90_000  # milliseconds; a loaded machine is slow, and no test measures time
+PATIENCE = 180_000  # milliseconds; a loaded machine is slow, and no test measures time
 PAGES = ("", "similarity", "attention", "logits", "clusters", "models")
 
 expect.set_options(timeout=PATIENCE)

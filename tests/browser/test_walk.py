@@ -33,6 +33,7 @@ def test_upload_and_walk_every_page(app, mine, width, colours):
 
     app.open_sidebar()
     app.choose("protein", "gamma")
+    expect(app.page).to_have_url(re.compile("protein=gamma"))
     if width < 1000:
         app.fold_sidebar()
     app.go("Similarity")
