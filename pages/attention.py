@@ -70,7 +70,7 @@ def show_map(choice, look, provenance, raw):
         ui.ranking("Strongest pairs", table, note=lost)
 
 
-with ui.opened("attention", needs="attentions", layers_from=1) as choice:
+with ui.opened("attention", needs="attentions") as choice:
     ui.check_map(choice.record)
     look = ui.pick_look(choice)
     output = ui.inspect(choice, Request(probes=(look.probe,), precision=choice.precision))

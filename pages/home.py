@@ -23,8 +23,22 @@ with ui.opened("home") as choice:
         st.markdown(f"**A first look at {ui.plain(record.id)}: where is the model sure?**")
         output = ui.inspect(choice, Request(logits=True, precision=choice.precision))
         entropy = expectation.entropy(expectation.probabilities(output.logits))
-        figure = views.entropy_profile(entropy, record, ui.provenance(choice, output))
-        ui.figure(figure, "first-look", alt="Entropy of the model's expectation along the protein, in bits")
+        provenance = ui.provenance(choice, output)
+        figure = views.entropy_profile(entropy, record, provenance)
         surest = [residue_label(i, record.sequence[i]) for i in expectation.most_constrained(entropy, k=5)]
+        table = ui.tables.by_residue(record, entropy_bits=entropy)
+        ui.panel(
+            "first-look",
+            figure,
+            choice,
+            provenance,
+            alt="Entropy of the model's expectation along the protein, in bits",
+            text=ui.texts.ENTROPY,
+            columns=lambda: table,
+            arrays={"entropy_bits": entropy},
+        )
         st.caption(f"Surest at {', '.join(surest)}, on average {entropy.mean():.2f} bits of at most 4.32.")
-        ui.how_to_read(*ui.texts.ENTROPY)
+        ranked = expectation.most_constrained(entropy, k=50)
+        ui.ranking(
+            "Most constrained residues", ui.tables.positions(ranked, record, entropy=entropy), height=180
+        )

@@ -44,8 +44,7 @@ def show_mutations(choice, provenance, logits, scheme, panel):
 
 def show_expectation(choice, provenance, logits, scheme, panel):
     record, show = choice.record, st.session_state["show_logits"]
-    probabilities = expectation.probabilities(logits)
-    entropy = expectation.entropy(probabilities)
+    entropy = expectation.entropy(probabilities := expectation.probabilities(logits))
     wild = expectation.wild_type_log_probability(logits, record.sequence)
     ranks = expectation.wild_type_rank(logits, record.sequence)
     profile = {"entropy_bits": entropy, "wild_type_log_probability": wild, "wild_type_rank": ranks}
@@ -57,17 +56,18 @@ def show_expectation(choice, provenance, logits, scheme, panel):
         figure = views.wild_type_profile(wild, record, provenance, ranks=ranks, note=scheme)
     picture, side = st.columns([3, 1.2], gap="medium")
     with picture:
-        arrays = {"logits": logits, "amino_acids": ui.tables.AMINO_ACID_ARRAY, **profile}
         panel(
             figure,
             text=ui.texts.EXPECTATION[show],
             columns=lambda: {**ui.tables.amino_acids(probabilities, record), **profile},
-            arrays={"probabilities": probabilities, **arrays},
+            arrays={"logits": logits, "amino_acids": ui.tables.AMINO_ACID_ARRAY, **profile},
         )
     with side:
         ui.facts(perplexity(logits, record, scheme))
-        surest = expectation.most_constrained(entropy, k=50)
-        ui.ranking("Most constrained", ui.tables.positions(surest, record, entropy=entropy, rank=ranks))
+        by_surprise = show == "wild type"
+        ranked = wild.argsort()[:50] if by_surprise else expectation.most_constrained(entropy, k=50)
+        title = "Least expected" if by_surprise else "Most constrained"
+        ui.ranking(title, ui.tables.positions(ranked, record, entropy=entropy, rank=ranks))
 
 
 def show_partial(choice, provenance, logits):

@@ -22,7 +22,7 @@ with ui.opened("similarity", needs="hidden_states", layers_from=0) as choice:
     cells, edges = parts.drawn_part(similarity, *ui.pick_parts(record, other))
     figure = views.similarity_heatmap(cells, record, second, provenance, centered=centred, edges=edges)
 
-    picture, side = st.columns([3, 1.3], gap="medium")
+    picture, side = st.columns([3, 1.5], gap="medium")
     with picture:
         ui.panel(
             "similarity",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from esmviz.types import ContactHead, KeepHeads, OverHeads, Probe, Thumbnails
 from esmviz.ui import texts
-from esmviz.ui.frame import Choice
+from esmviz.ui.frame import Choice, pick_layer
 from esmviz.ui.pickers import pick_head
 
 Kind = Literal["attention", "symmetric", "apc", "contacts", "grid"]
@@ -85,7 +85,7 @@ def pick_look(choice: Choice) -> Look:
     probe: Probe
     layer = head = None
     if show == "one head":
-        layer, head = choice.layer, pick_head(choice)
+        layer, head = pick_layer(choice, 1), pick_head(choice)
         probe = KeepHeads(layer, (head,))
     else:
         first, last = _pick_layers(choice)
@@ -103,7 +103,7 @@ def _pick_layers(choice: Choice) -> tuple[int, int]:
     if choice.spec.n_layers == 1:
         return 1, 1
     key = f"layers_{choice.spec.name}"
-    first, last = st.sidebar.slider("Layers", 1, choice.spec.n_layers, (choice.layer, choice.layer), key=key)
+    first, last = st.sidebar.slider("Layers", 1, choice.spec.n_layers, (1, choice.spec.n_layers), key=key)
     return int(first), int(last)
 
 

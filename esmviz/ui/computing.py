@@ -135,8 +135,8 @@ def _words(progress: Any, status: str) -> str:
     if status == "waiting":
         return "Waiting for the model: another request runs first."
     if not progress.total:
-        return progress.note or "Loading the model."
-    speed = progress.done / progress.seconds if progress.seconds > 0.5 else 0
+        return progress.note or "Working. The first use of a model loads it."
+    speed = progress.done / progress.seconds if progress.seconds > 2 else 0
     rest = f", {speed:,.0f} a second, {(progress.total - progress.done) / speed:,.0f} s left" if speed else ""
     return f"{progress.note} {progress.done:,} of {progress.total:,} {progress.unit}{rest}".strip()
 

@@ -82,7 +82,10 @@ def panel(
     of = {"protein": choice.record.id} if of_protein else {"proteins": len(choice.session.records)}
     subject = choice.record.id if of_protein else choice.session.source
     meta = {"esmviz": __version__, **of, **provenance_facts(provenance), **(settings or {})}
-    _downloads(name, fig, f"{choice.question} {subject}", meta, columns, arrays)
+    parts = [name, subject, provenance.model] + (
+        [f"layer{provenance.layer}"] if provenance.layer is not None else []
+    )
+    _downloads("-".join(parts), fig, f"{choice.question} {subject}", meta, columns, arrays)
     how_to_read(*text)
     return selected
 
@@ -101,6 +104,7 @@ def _downloads(
         _download("CSV", lambda: export.csv_bytes(columns()), name, "csv", "text/csv")
         _download("NPZ", lambda: export.npz_bytes(arrays, meta), name, "npz", "application/octet-stream")
         _download("Figure as HTML", lambda: export.html_bytes(fig, title, notes), name, "html", "text/html")
+        st.caption("The figure's camera saves")
         st.segmented_control(
             "The camera above the figure saves",
             ["SVG", "PNG"],

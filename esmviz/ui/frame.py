@@ -120,7 +120,7 @@ def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Ch
     sessions.write_url(session)
     if needs and needs not in choice.spec.provides:
         _refuse(choice.spec, needs)
-    if page.file != "models":
+    if needs:
         _need_weights(choice.spec)
     return choice
 

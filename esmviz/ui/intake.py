@@ -13,7 +13,7 @@ from esmviz.ui import errors
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
-TYPES = ["fasta", "fa", "faa", "txt", "gz"]
+TYPES = ["fasta", "fa", "faa", "txt", "fas", "fsa", "pep", "seq", "aa", "gz"]  # the reader judges by content
 
 
 def draw(session: Session) -> None:
@@ -88,13 +88,15 @@ def records_table(session: Session) -> None:
     rows = [report for report in reports if not wanted or report.status in wanted]
     families = {record.id: record.labels.get("family", "") for record in session.records}
     columns: dict[str, list[Any]] = {
-        "record": [report.number for report in rows],
         "id": [report.id for report in rows],
-        "residues": [report.n_residues for report in rows],
         "status": [report.status for report in rows],
+        "residues": [report.n_residues for report in rows],
         "what was done, or why not": [" ".join(report.notes) for report in rows],
+        "record": [report.number for report in rows],
         "line": [report.line for report in rows],
     }
+    if not any(columns["what was done, or why not"]):
+        del columns["what was done, or why not"]
     if any(families.values()):
         columns["family"] = [families.get(report.id, "") for report in rows]
 
@@ -108,6 +110,7 @@ def records_table(session: Session) -> None:
     st.dataframe(
         columns, hide_index=True, height=300, key="records", on_select=picked, selection_mode="single-row"
     )
+    st.caption("Tick a row to look at that protein.")
 
 
 @errors.reporting_errors()  # a callback runs outside the page's

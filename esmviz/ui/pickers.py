@@ -139,7 +139,7 @@ def pick_logits() -> tuple[str, str]:
     )
     if show in ("mutations", "probabilities"):
         orders = {
-            "field": "charge, polar, aliphatic, aromatic",
+            "field": "charge to aromatic",
             "property": "property",
             "alphabet": "alphabet",
         }

@@ -38,7 +38,7 @@ def pairs(
     if same:
         table["apart"] = [abs(j - i) for i, j, _ in found]
     if len(percentile):
-        table["percentile"] = [round(float(rank), 1) for rank in percentile]
+        table["percentile"] = [int(rank) for rank in percentile]
     return table
 
 

@@ -26,7 +26,7 @@ ATTENTION = (
 )
 CORRECTED = (
     "The average product correction subtracts what a residue shares with all others, so that a few bright columns do "
-    "not hide the pairs that stand out. Values can be negative: blue is less, red more than the two residues' averages "
+    "not hide the pairs that stand out. Values can be negative: red is less, blue more than the two residues' averages "
     "predict. Strong pairs far apart in sequence are candidates for contacts.",
     "Dunn et al. 2008, Bioinformatics 24:333.",
     "10.1093/bioinformatics/btm604",

@@ -149,7 +149,7 @@ def test_upload_of_a_file_and_its_rejected_record(app):
     at.file_uploader(key="upload").upload("mine.fasta", b">a\nMKV\n>b\nMK1V\n").run()
     settled(at)
     assert "mine.fasta: 1 protein, 1 rejected" in words(at)
-    shown = at.dataframe[0].value
+    shown = next(table.value for table in at.dataframe if "status" in table.value)
     assert list(shown["status"]) == ["accepted", "rejected"]
     assert "`1` at position 3 of line 4" in shown["what was done, or why not"].iloc[1]
 
