@@ -24,6 +24,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180_000  # milliseconds; a loaded machine is slow, and no test measures time
 PAGES = ("", "similarity", "attention", "logits", "clusters", "models")
 
+DRAWN = """node => {
+    const first = node._fullData[0], z = first.z || [];
+    return {
+        type: first.type,
+        rows: z.length,
+        columns: z.length ? z[0].length : 0,
+        points: node._fullData.reduce((n, trace) => n + (trace.x ? trace.x.length : 0), 0),
+        notes: (node.layout.annotations || []).map(note => note.text).join(" "),
+    };
+}"""
+
 expect.set_options(timeout=PATIENCE)
 
 
@@ -205,20 +216,21 @@ class App:
         self.keyed("run").get_by_role("button").click()
 
     def chart(self, key: str) -> Locator:
-        """The figure of that name, once it is drawn."""
-        figure = self.keyed(key).locator(".js-plotly-plot")
+        """The figure of that name, once it is drawn; not the greyed one of the run before."""
+        figure = self.page.locator(f".st-key-{key}[data-stale=false] .js-plotly-plot").last
         expect(figure.locator(".main-svg").first).to_be_visible()
         return figure
 
-    def data(self, key: str) -> dict[str, object]:
-        """What the figure shows, as the browser holds it: trace type, shape of z, number of points."""
-        return self.chart(key).evaluate(
-            """node => { const t = node._fullData[0], z = t.z; return {type: t.type,
-            rows: z ? z.length : 0, columns: z ? (z[0].length ?? 0) : 0,
-            points: node._fullData.reduce((n, trace) => n + (trace.x ? trace.x.length : 0), 0),
-            title: node.layout.title ? node.layout.title.text : '',
-            notes: (node.layout.annotations || []).map(note => note.text).join(' ')}; }"""
-        )
+    def data(self, key: str, **expected: object) -> dict[str, object]:
+        """What the figure shows, as the browser holds it, once that is what is expected."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while True:
+            drawn: dict[str, object] = self.chart(key).evaluate(DRAWN)
+            is_late = time.monotonic() > deadline
+            if is_late or {name: drawn[name] for name in expected} == expected:
+                assert {name: drawn[name] for name in expected} == expected
+                return drawn
+            self.page.wait_for_timeout(100)
 
     def download(self, suffix: str) -> tuple[str, bytes]:
         """Press a download button; name and content of the file that came."""
