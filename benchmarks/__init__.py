@@ -1,0 +1,1 @@
+"""How fast esmviz is on this machine. Numbers are reported, never asserted."""
