@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -34,6 +36,7 @@ from esmviz.uploads import Limits
 if TYPE_CHECKING:
     from esmviz.models.cache import ModelCache
 
+WARM_UP_PAUSE_SECONDS = 10  # compiling UMAP slows everything else for as long; the first figures come first
 LOGITS = Request(logits=True)
 
 
@@ -242,13 +245,16 @@ class Workbench:
     def warm_up(self) -> None:
         """Load the default model, then compile UMAP, behind the scenes. What fails shows at first use."""
 
-        def compile_umap(context: Context) -> None:
-            loading.wait()  # the first figure matters more than the first map
-            maps.warm_up()
+        def load(context: Context) -> None:
+            self.backend(model)
+            gc.collect()
+            gc.freeze()  # what was imported stays: no later collection need walk its million objects
+            compiling.start()
 
-        model = self.settings.default_model
-        loading = self.queue.submit(model, "load", lambda context: self.backend(model))
-        self.queue.submit(PROJECTION, "compile", compile_umap)
+        compile_umap = (PROJECTION, "compile", lambda context: maps.warm_up())
+        compiling = threading.Timer(WARM_UP_PAUSE_SECONDS, self.queue.submit, compile_umap)
+        model, compiling.daemon = self.settings.default_model, True
+        self.queue.submit(model, "load", load)
 
     def _inspection(self, record: ProteinRecord, model: str, request: Request) -> Case:
         def compute(context: Context) -> ModelOutput:

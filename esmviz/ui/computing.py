@@ -101,7 +101,9 @@ def _awaited(slot: str, asked: object, submit: Callable[..., Job], show: Show | 
     session.cancelled.pop(slot, None)
     job = submit(visitor=session.visitor, slot=slot)
     if not job.wait(PATIENCE_SECONDS):
-        _progress(job, slot, asked, show)
+        # Drawing what has come so far takes the time of many passes: less often than a bar.
+        every = 0.5 if show is None else 2.0
+        st.fragment(_progress, run_every=every)(job, slot, asked, show)
         st.stop()
     return job.result()
 
@@ -116,7 +118,6 @@ def _forget(slot: str, session: sessions.Session) -> None:
     session.cancelled.pop(slot, None)  # two quick clicks come here twice
 
 
-@st.fragment(run_every=0.5)
 def _progress(job: Job, slot: str, asked: object, show: Show | None) -> None:
     session: sessions.Session = st.session_state["session"]
     workbench().queue.heartbeat(session.visitor)
