@@ -485,6 +485,8 @@ def test_interrupted_process(tmp_path):
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts background jobs with the interrupt ignored, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / "out.npz.part").exists():
         assert process.poll() is None, process.stderr.read()
