@@ -119,7 +119,39 @@ class ContactHead:
         return "contacts"
 
 
-Probe = KeepHeads | OverHeads | Thumbnails | ContactHead
+@dataclass(frozen=True)
+class Rollout:
+    """Attention rollout (Abnar & Zuidema 2020) through layers ``first`` to ``last`` (1-based, inclusive): (L, L).
+
+    Cell (i, j) is the share of residue i after layer ``last`` that came from residue j before layer ``first``, as
+    ``analysis.flow.rollout`` has it. Start and end tokens take part on the way; their row and column are cut off
+    at the end, so that rows sum to 1 minus what came from them.
+    """
+
+    first: int
+    last: int
+
+    @property
+    def key(self) -> str:
+        return f"rollout-{self.first}-{self.last}"
+
+
+Statistic = Literal["distance", "entropy", "separated", "long_range", "start", "end"]
+SEPARATION = {"separated": 6, "long_range": 24}  # least |i - j| in residues, as contacts are counted
+
+
+@dataclass(frozen=True)
+class HeadStatistic:
+    """One number for every head of every layer, (n_layers, H); ``analysis.heads`` defines each by its name."""
+
+    name: Statistic
+
+    @property
+    def key(self) -> str:
+        return f"statistic-{self.name}"
+
+
+Probe = KeepHeads | OverHeads | Thumbnails | ContactHead | Rollout | HeadStatistic
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from esmviz.types import Request
 
 def show_grid(choice, provenance, thumbnails):
     open_now = (choice.layer, choice.session.head)
-    table = ui.tables.heads(reach.farthest_heads(reach.mean_distance(thumbnails, len(choice.record))))
+    table = ui.tables.heads(reach.ranked_heads(reach.mean_distance(thumbnails, len(choice.record))))
     picture, side = st.columns([3, 1.3], gap="medium")
     with picture:
         points = ui.panel(

@@ -45,9 +45,18 @@ def mean_distance(thumbnails: FloatArray, n_residues: int) -> FloatArray:
     return distance.astype(np.float32)
 
 
-def farthest_heads(distance: FloatArray) -> list[tuple[int, int, float]]:
-    """Layer (1-based), head (0-based) and distance of every head, farthest first."""
-    order = np.argsort(-np.nan_to_num(distance, nan=-1.0), axis=None, kind="stable")
-    return [
-        (int(k // distance.shape[1]) + 1, int(k % distance.shape[1]), float(distance.flat[k])) for k in order
-    ]
+def ranked_heads(values: FloatArray) -> list[tuple[int, int, float]]:
+    """Layer (1-based), head (0-based) and value of every head, largest first and NaN last.
+
+    Parameters
+    ----------
+    values : ndarray, shape=(n_layers, H), dtype=float32
+
+    Examples
+    --------
+    >>> ranked_heads(np.array([[1, np.nan], [0.5, 2]], dtype=np.float32))
+    [(2, 1, 2.0), (1, 0, 1.0), (2, 0, 0.5), (1, 1, nan)]
+    """
+    order = np.argsort(-values, axis=None, kind="stable")
+    n_heads = values.shape[1]
+    return [(int(k // n_heads) + 1, int(k % n_heads), float(values.flat[k])) for k in order]

@@ -75,22 +75,36 @@ def attend(
         attended = F.scaled_dot_product_attention(q, k, v, scale=scaling)
         output[0, start:stop] = attended.transpose(1, 2).flatten(0, 1)
     for (start, stop), probes in zip(pack.bounds, pack.probes, strict=False):
-        for probe in probes:
-            if layer in probe.layers:
-                _hand_out(probe, layer, query[0, :, start:stop], key[0, :, start:stop], scaling)
+        hand_out(probes, layer, query[0, :, start:stop], key[0, :, start:stop], scaling)
     return output, None
 
 
-def _hand_out(probe: Accumulator, layer: int, query: Tensor, key: Tensor, scaling: float | None) -> None:
-    """Weights of the heads that a probe wants, a few heads at a time, special tokens cut off."""
+def hand_out(
+    probes: Sequence[Accumulator], layer: int, query: Tensor, key: Tensor, scaling: float | None
+) -> None:
+    """Give the probes of one protein the weights of the heads that they want; each head is computed once.
+
+    ``query`` and ``key`` are (H, L + 2, d). A few heads are held at a time.
+    """
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    heads = probe.heads(query.shape[0])
+    wishes = [(probe, set(probe.heads(len(query)))) for probe in probes if layer in probe.layers]
+    heads = sorted(set().union(*(wanted for _, wanted in wishes)))
     step = max(1, WEIGHTS_BYTES // (4 * query.shape[1] ** 2))
     for first in range(0, len(heads), step):
-        some = list(heads[first : first + step])
-        q, k = query[some].float() * scale, key[some].float()
-        weights = torch.matmul(q, k.transpose(1, 2)).softmax(-1)
-        probe.add(layer, some, weights[:, 1:-1, 1:-1])
+        some = heads[first : first + step]
+        weights = _weights(query[some].float() * scale, key[some].float())
+        for probe, wanted in wishes:
+            mine = [index for index, head in enumerate(some) if head in wanted]
+            if mine:
+                probe.add(
+                    layer, [some[i] for i in mine], weights if len(mine) == len(some) else weights[mine]
+                )
+
+
+def _weights(query: Tensor, key: Tensor) -> Tensor:
+    """Softmax of the products, in their own memory: a second copy would double the peak."""
+    scores = torch.matmul(query, key.transpose(1, 2))
+    return torch.softmax(scores, -1, out=scores)
 
 
 def register() -> None:

@@ -27,6 +27,7 @@ from esmviz.types import (
     Precision,
     ProteinRecord,
     Request,
+    Rollout,
 )
 
 # The vocabulary that ESM-2, ESM-1 and ESM C share. Index 31 is named <null_1> in ESM-2 and | in ESM C.
@@ -152,7 +153,7 @@ def check_request(request: Request, spec: ModelSpec, others: Mapping[str, ModelS
             case KeepHeads(layer=layer, heads=heads):
                 _check_blocks(spec, layer, layer)
                 _check_heads(spec, heads)
-            case OverHeads(first=first, last=last):
+            case OverHeads(first=first, last=last) | Rollout(first=first, last=last):
                 _check_blocks(spec, first, last)
 
 

@@ -12,6 +12,7 @@ R = TypeVar("R")
 
 # Tokens of one row. On a CPU larger rows leave the caches and are slower; a GPU needs them to be busy.
 PACK_TOKENS = {"cpu": 1024, "cuda": 32768}
+SHORTAGE = ("out of memory", "can't allocate memory", "not enough memory")  # of a GPU, on Linux, on Windows
 
 
 def packs(lengths: Sequence[int], max_tokens: int) -> Iterator[range]:
@@ -63,7 +64,7 @@ def halving(
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch or Python ran out of memory; on a CPU, torch says so only in the text of its error."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+    return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
 
 
 def _free_cached_memory() -> None:

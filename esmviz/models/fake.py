@@ -21,6 +21,7 @@ from esmviz.types import (
     AMINO_ACIDS,
     ContactHead,
     FloatArray,
+    HeadStatistic,
     IntArray,
     KeepHeads,
     ModelOutput,
@@ -31,6 +32,8 @@ from esmviz.types import (
     Probe,
     ProteinRecord,
     Request,
+    Rollout,
+    Thumbnails,
 )
 
 SPEC = ModelSpec(
@@ -155,10 +158,13 @@ class FakeBackend:
 
     def _attention(self, sequence: str, layer: int) -> FloatArray:
         """(H, L, L): rows sum to less than 1, as the ends take their share."""
+        return np.asarray(self._weights(sequence, layer)[:, 1:-1, 1:-1])
+
+    def _weights(self, sequence: str, layer: int) -> FloatArray:
+        """(H, L + 2, L + 2): rows sum to 1."""
         size = len(sequence) + 2
         weights = np.exp(self._noise("attention", layer, sequence, self.spec.n_heads, size, size))
-        weights /= weights.sum(-1, keepdims=True)
-        return np.asarray(weights[:, 1:-1, 1:-1])
+        return np.asarray(weights / weights.sum(-1, keepdims=True))
 
     def _probe(self, sequence: str, probe: Probe) -> FloatArray:
         match probe:
@@ -170,7 +176,17 @@ class FakeBackend:
             case ContactHead():
                 strength = self._noise("contacts", 0, sequence, len(sequence), len(sequence))
                 return np.asarray(1 / (1 + np.exp(-(strength + strength.T))))
-        n_blocks = min(len(sequence), probe.size)
+            case Rollout(first=first, last=last):
+                flow = np.eye(len(sequence) + 2, dtype=np.float32)
+                for n in range(first, last + 1):
+                    flow = (self._weights(sequence, n).mean(0) @ flow + flow) / 2
+                return np.asarray(flow[1:-1, 1:-1])
+            case HeadStatistic(name=name):
+                return np.abs(self._noise(name, 0, sequence, self.spec.n_layers, self.spec.n_heads))
+            case Thumbnails(size=size):
+                return self._thumbnails(sequence, min(len(sequence), size))
+
+    def _thumbnails(self, sequence: str, n_blocks: int) -> FloatArray:
         edges = np.arange(n_blocks + 1) * len(sequence) // n_blocks
         share = np.zeros((n_blocks, len(sequence)), dtype=np.float32)
         for block in range(n_blocks):

@@ -1,11 +1,13 @@
 """What is done with attention while the model runs: the torch code behind the probes of ``esmviz.types``.
 
-An accumulator is given attention weights without special tokens, layer by layer and a few heads at a time. It
-keeps its sum, maximum or selection and lets the weights go.
+An accumulator is given attention weights layer by layer, first to last, and a few heads at a time. It keeps its
+sum, maximum or selection and lets the weights go. The first and the last token are BOS and EOS: every accumulator
+cuts them off, most of them at once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,7 +16,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from esmviz.errors import OutputNotProvidedError
-from esmviz.types import ContactHead, KeepHeads, OverHeads, Probe, Thumbnails
+from esmviz.types import (
+    SEPARATION,
+    ContactHead,
+    HeadStatistic,
+    KeepHeads,
+    OverHeads,
+    Probe,
+    Rollout,
+    Statistic,
+    Thumbnails,
+)
 
 
 class Accumulator(Protocol):
@@ -23,16 +35,24 @@ class Accumulator(Protocol):
     layers: frozenset[int]
 
     def heads(self, n_heads: int) -> Sequence[int]:
-        """Heads wanted, in the order in which they are to come."""
+        """Heads wanted, of those that a layer has."""
         ...
 
     def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
-        """Take the weights (len(heads), L, L), float32, of some heads of a layer; rows are queries."""
+        """Take the weights (len(heads), L + 2, L + 2), float32, of some of these heads; rows are queries.
+
+        Others may be given the same tensor: it is read, never written and never kept.
+        """
         ...
 
     def result(self) -> Tensor:
-        """What has been gathered, float32."""
+        """What has been gathered, float32, without BOS and EOS."""
         ...
+
+
+def _residues(attention: Tensor) -> Tensor:
+    """A view (..., L, L) without BOS and EOS."""
+    return attention[..., 1:-1, 1:-1]
 
 
 class _AllHeads:
@@ -46,16 +66,22 @@ class HeadKeeper:
     def __init__(self, probe: KeepHeads) -> None:
         self.layers = frozenset((probe.layer,))
         self._wanted = probe.heads
-        self._maps: list[Tensor] = []
+        self._maps: Tensor | None = None
 
     def heads(self, n_heads: int) -> Sequence[int]:
         return self._wanted
 
     def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
-        self._maps.append(attention.clone())  # a view would keep the special tokens' rows alive
+        found = _residues(attention)
+        if self._maps is None:
+            self._maps = found.new_empty(len(self._wanted), *found.shape[1:])
+        for place, head in enumerate(self._wanted):
+            if head in heads:
+                self._maps[place] = found[heads.index(head)]
 
     def result(self) -> Tensor:
-        return self._maps[0] if len(self._maps) == 1 else torch.cat(self._maps)
+        assert self._maps is not None
+        return self._maps
 
 
 class HeadReducer(_AllHeads):
@@ -68,7 +94,8 @@ class HeadReducer(_AllHeads):
         self._map: Tensor | None = None
 
     def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
-        new = attention.sum(0) * self._share if self._is_mean else attention.amax(0)
+        found = _residues(attention)
+        new = found.sum(0).mul_(self._share) if self._is_mean else found.amax(0)
         if self._map is None:
             self._map = new
         elif self._is_mean:
@@ -91,13 +118,14 @@ class Thumbnailer(_AllHeads):
         self.layers = frozenset(range(1, n_layers + 1))
         self._size = min(n_residues, probe.size)
         edges = torch.arange(self._size + 1) * n_residues // self._size
-        self._block = torch.repeat_interleave(torch.arange(self._size), edges.diff())
+        block = torch.repeat_interleave(torch.arange(self._size), edges.diff())
+        self._block = F.pad(F.one_hot(block, self._size).float(), (0, 0, 1, 1))  # BOS and EOS are in none
         self._n = edges.diff().float()
         self._maps = torch.zeros(n_layers, n_heads, self._size, self._size)
 
     def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
-        block = F.one_hot(self._block, self._size).float().to(attention.device)
-        sums = block.T @ attention @ block
+        block = self._block.to(attention.device)
+        sums = block.T @ (attention @ block)
         self._maps[layer - 1, list(heads)] = sums.cpu() / (self._n[:, None] * self._n)
 
     def result(self) -> Tensor:
@@ -115,10 +143,10 @@ class ContactRegression(_AllHeads):
         self._logit: Tensor | None = None
 
     def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
-        weights = self._weights[layer - 1].to(attention.device)
+        weights, found = self._weights[layer - 1].to(attention.device), _residues(attention)
         if self._logit is None:
-            self._logit = torch.zeros_like(attention[0])
-        for head, one in zip(heads, attention, strict=True):
+            self._logit = torch.zeros_like(found[0])
+        for head, one in zip(heads, found, strict=True):
             symmetric = one + one.T
             rows = symmetric.sum(0)
             symmetric.sub_(torch.outer(rows, rows).div_(rows.sum()))
@@ -126,7 +154,72 @@ class ContactRegression(_AllHeads):
 
     def result(self) -> Tensor:
         assert self._logit is not None
-        return (self._logit + self._bias.to(self._logit.device)).sigmoid()
+        return self._logit.add_(self._bias.to(self._logit.device)).sigmoid_()
+
+
+class Roller(_AllHeads):
+    """``Rollout``: (L, L). Three maps of tokens are held, BOS and EOS among them."""
+
+    def __init__(self, probe: Rollout, n_heads: int) -> None:
+        self.layers = frozenset(range(probe.first, probe.last + 1))
+        self._n_heads, self._n_added = n_heads, 0
+        self._sum: Tensor | None = None  # over the heads of this layer so far
+        self._flow: Tensor | None = None
+
+    def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
+        self._sum = attention.sum(0) if self._sum is None else self._sum.add_(attention.sum(0))
+        self._n_added += len(heads)
+        if self._n_added == self._n_heads:
+            step = self._sum.mul_(0.5 / self._n_heads)
+            step.diagonal().add_(0.5)
+            self._flow = step if self._flow is None else step @ self._flow
+            self._sum, self._n_added = None, 0
+
+    def result(self) -> Tensor:
+        assert self._flow is not None
+        return _residues(self._flow)
+
+
+class HeadMeter(_AllHeads):
+    """``HeadStatistic``: (n_layers, H). All but the entropy are products with fixed maps of tokens."""
+
+    def __init__(self, probe: HeadStatistic, n_layers: int, n_heads: int) -> None:
+        self.layers = frozenset(range(1, n_layers + 1))
+        self._name: Statistic = probe.name
+        self._values = torch.zeros(n_layers, n_heads)
+        self._maps: Tensor | None = None
+
+    def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
+        self._values[layer - 1, list(heads)] = self._measure(attention).cpu()
+
+    def _measure(self, attention: Tensor) -> Tensor:
+        if self._name == "entropy":  # head by head: terms of all at once would double the memory
+            nats = torch.stack([torch.special.entr(one[1:-1]).sum(-1).mean() for one in attention])
+            return nats.div_(math.log(2))
+        if self._maps is None:
+            self._maps = _measuring_maps(self._name, attention.shape[-1]).to(attention.device)
+        upper, lower = (attention.flatten(1) @ self._maps.flatten(1).T).T
+        return torch.div(upper, lower)
+
+    def result(self) -> Tensor:
+        return self._values
+
+
+def _measuring_maps(name: Statistic, n_tokens: int) -> Tensor:
+    """Two maps (2, tokens, tokens): a statistic is the attention that meets the first over that of the second."""
+    place = torch.arange(n_tokens)
+    apart = (place[:, None] - place).abs().float()
+    rows, residues = torch.zeros(2, n_tokens, n_tokens)
+    rows[1:-1] = 1
+    residues[1:-1, 1:-1] = 1
+    match name:
+        case "distance":
+            return torch.stack((apart * residues, residues))
+        case "separated" | "long_range":
+            return torch.stack(((apart >= SEPARATION[name]) * residues, rows))
+        case "start" | "end":
+            return torch.stack((rows * (place == (0 if name == "start" else n_tokens - 1)), rows))
+    raise ValueError(f"no statistic is called {name!r}")
 
 
 def accumulator(
@@ -142,4 +235,8 @@ def accumulator(
             return Thumbnailer(probe, n_layers, n_heads, n_residues)
         case ContactHead() if regression is not None:
             return ContactRegression(*regression)
+        case Rollout():
+            return Roller(probe, n_heads)
+        case HeadStatistic():
+            return HeadMeter(probe, n_layers, n_heads)
     raise OutputNotProvidedError("The checkpoint has no trained contact regression.")

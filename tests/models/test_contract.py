@@ -10,10 +10,12 @@ from esmviz.types import (
     AMBIGUOUS,
     AMINO_ACIDS,
     ContactHead,
+    HeadStatistic,
     KeepHeads,
     OverHeads,
     ProteinRecord,
     Request,
+    Rollout,
     Thumbnails,
 )
 
@@ -43,6 +45,7 @@ def backend(request, backends):
 def everything(backend):
     spec = backend.spec
     probes = [KeepHeads(1, (1, 0)), OverHeads(1, spec.n_layers), OverHeads(1, 1, "max"), Thumbnails(8)]
+    probes += [Rollout(1, spec.n_layers), HeadStatistic("entropy"), HeadStatistic("end")]
     if "contacts" in spec.provides:
         probes.append(ContactHead())
     return Request(
@@ -73,6 +76,8 @@ def test_shapes(backend, everything):
         assert output.probes[f"mean-1-{spec.n_layers}"].shape == (n, n)
         small = min(n, 8)
         assert output.probes["thumbnails-8"].shape == (spec.n_layers, spec.n_heads, small, small)
+        assert output.probes[f"rollout-1-{spec.n_layers}"].shape == (n, n)
+        assert output.probes["statistic-entropy"].shape == (spec.n_layers, spec.n_heads)
         assert output.precision == "float32"
 
 
@@ -89,6 +94,14 @@ def test_attention_is_a_share_of_a_row(backend, everything):
     attention = output.probes["heads-1-1-0"]
     assert (attention >= 0).all()
     assert (attention.sum(-1) <= 1 + 1e-5).all()
+
+
+def test_rollout_is_a_share_of_a_row(backend):
+    [output] = backend.run(RECORDS[:1], Request(probes=(Rollout(1, backend.spec.n_layers),)))
+    [shares] = output.probes.values()
+    assert (shares >= 0).all()
+    assert (shares.sum(-1) < 1).all()
+    assert (shares.diagonal() >= 0.5**backend.spec.n_layers).all()  # what only the residual brought
 
 
 def test_contacts_are_symmetric_probabilities(backend):
@@ -154,6 +167,7 @@ def test_no_records_give_no_outputs(backend):
         Request(probes=(KeepHeads(0, (0,)),)),
         Request(probes=(KeepHeads(1, (99,)),)),
         Request(probes=(OverHeads(2, 1),)),
+        Request(probes=(Rollout(1, 99),)),
     ],
 )
 def test_what_the_model_does_not_have_is_refused_at_once(backend, request_):

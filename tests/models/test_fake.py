@@ -6,7 +6,7 @@ import pytest
 from esmviz.errors import OutputNotProvidedError, SequenceTooLongError, UnknownModelError
 from esmviz.models.base import Backend
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
-from esmviz.types import ContactHead, KeepHeads, OverHeads, ProteinRecord, Request, Thumbnails
+from esmviz.types import ContactHead, KeepHeads, OverHeads, ProteinRecord, Request, Rollout, Thumbnails
 
 ALL = Request(
     logits=True,
@@ -96,6 +96,7 @@ def test_probes_agree_with_the_heads(records):
             OverHeads(1, 2),
             OverHeads(2, 2, "max"),
             Thumbnails(3),
+            Rollout(1, 1),
         )
     )
     probes = one(records[0], request).probes
@@ -103,6 +104,7 @@ def test_probes_agree_with_the_heads(records):
     np.testing.assert_allclose(probes["mean-1-2"], np.concatenate([first, second]).mean(0), rtol=1e-6)
     np.testing.assert_array_equal(probes["max-2-2"], second.max(0))
     np.testing.assert_allclose(probes["thumbnails-3"][1, 0, 0, 0], second[0, :2, :2].mean(), rtol=1e-5)
+    np.testing.assert_allclose(probes["rollout-1-1"], (first.mean(0) + np.eye(8)) / 2, rtol=1e-5)
     np.testing.assert_allclose(probes["thumbnails-3"][0, 1, 2, 1], first[1, 5:8, 2:5].mean(), rtol=1e-5)
 
 

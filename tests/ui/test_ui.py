@@ -7,7 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from esmviz.analysis.maps import block_means
-from esmviz.analysis.reach import farthest_heads, mean_distance
+from esmviz.analysis.reach import mean_distance, ranked_heads
 from esmviz.types import ProteinRecord
 from esmviz.ui import server, tables, texts
 from esmviz.ui.errors import plain
@@ -131,8 +131,8 @@ def test_mean_distance_from_blocks_is_close_and_ranks_heads():
     exact = mean_distance(attention, n)
     blocks, _, _ = block_means(attention, 48)
     np.testing.assert_allclose(mean_distance(blocks, n), exact, atol=1.0)
-    assert [(layer, head) for layer, head, _ in farthest_heads(exact)] == [(1, 1), (1, 0)]
+    assert [(layer, head) for layer, head, _ in ranked_heads(exact)] == [(1, 1), (1, 0)]
 
 
 def test_a_head_without_attention_is_last():
-    assert farthest_heads(np.array([[np.nan, 2.0]], dtype=np.float32))[-1][:2] == (1, 0)
+    assert ranked_heads(np.array([[np.nan, 2.0]], dtype=np.float32))[-1][:2] == (1, 0)
