@@ -22,7 +22,7 @@ AMBIGUOUS = "BZXUO"  # letters the models know but that name no single standard 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-Output = Literal["logits", "hidden_states", "attentions", "contacts", "structure"]
+Output = Literal["logits", "hidden_states", "attentions", "contacts", "structure", "predictions"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Pooling = Literal["mean", "max", "bos"]
 
@@ -40,6 +40,24 @@ class ProteinRecord:
         return len(self.sequence)
 
 
+# As config.json of transformers names them: softmax, a sigmoid for each class, the raw number.
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What a classifier or a regression on top of a model predicts, for each protein or each of its residues.
+
+    ``classes`` are K different names from the checkpoint's config: text from outside. ``is_assumed`` says that
+    ``problem`` follows from their number alone, as the config does not name it.
+    """
+
+    unit: Literal["proteins", "residues"]
+    problem: Problem
+    classes: tuple[str, ...]
+    is_assumed: bool = False
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """What a model is and can do, as data: pages ask ``provides`` and the sizes, never the name.
@@ -47,7 +65,8 @@ class ModelSpec:
     ``max_residues`` is the longest protein the model takes (``None``: no hard limit) and ``trained_residues`` the
     longest it saw in training. ``published_spearman`` is the ProteinGym zero-shot mean over 217 assays.
     ``predicts_effects`` is False where a model is known not to rank mutations better than BLOSUM62. ``card`` is the
-    model card, Markdown, of a model that ships with esmviz.
+    model card, Markdown, of a model that ships with esmviz. ``predictor`` is what its predictions mean, where it
+    provides some.
     """
 
     name: str
@@ -68,6 +87,7 @@ class ModelSpec:
     published_spearman: float | None = None
     predicts_effects: bool = True
     card: str = ""
+    predictor: Predictor | None = None
 
 
 # Probes say what is kept of the attention while the model runs, layer by layer; nothing ever holds all layers.
@@ -167,6 +187,7 @@ class Request:
     keep_residues: bool = False
     probes: tuple[Probe, ...] = ()
     precision: Precision = "float32"
+    predictions: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,7 +195,8 @@ class ModelOutput:
     """What one protein gave. Arrays are float32, read-only, special tokens gone.
 
     ``logits`` (L, A) raw, ``hidden_states`` (n, L, D), ``pooled`` (n, D), ``probes`` by ``Probe.key``;
-    ``precision`` is the one really used, ``windows`` is () when the protein ran in one piece.
+    ``precision`` is the one really used, ``windows`` is () when the protein ran in one piece. ``predictions`` are raw,
+    before any softmax: (K,) of the protein or (L, K) of its residues, as ``ModelSpec.predictor`` says.
     """
 
     logits: FloatArray | None = None
@@ -183,10 +205,11 @@ class ModelOutput:
     probes: Mapping[str, FloatArray] = field(default_factory=dict)
     precision: str = "float32"
     windows: tuple[tuple[int, int], ...] = ()
+    predictions: FloatArray | None = None
 
     @property
     def n_bytes(self) -> int:
-        arrays = [self.logits, self.hidden_states, self.pooled, *self.probes.values()]
+        arrays = [self.logits, self.hidden_states, self.pooled, self.predictions, *self.probes.values()]
         return sum(array.nbytes for array in arrays if array is not None)
 
 
@@ -232,6 +255,17 @@ class EmbeddingSet:
     revision: str
     layer: int
     pooling: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class PredictionSet:
+    """Raw predictions (N, K) for N proteins from one model; its ``ModelSpec.predictor`` says what they mean."""
+
+    ids: tuple[str, ...]
+    values: FloatArray
+    model: str
+    revision: str
     precision: str
 
 

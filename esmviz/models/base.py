@@ -128,6 +128,8 @@ def outputs_of(request: Request) -> set[Output]:
         wanted.add("logits")
     if request.layers:
         wanted.add("hidden_states")
+    if request.predictions:
+        wanted.add("predictions")
     for probe in request.probes:
         wanted.add("contacts" if isinstance(probe, ContactHead) else "attentions")
     return wanted

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.models.folders import ARCHITECTURES, Shapes, describe, tensor_shapes, weight_files
+from esmviz.models.folders import Shapes, architecture, describe, tensor_shapes, weight_files
 from esmviz.models.network import Network, settle
 from esmviz.types import ModelSpec
 
@@ -32,7 +32,10 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Network:
                 f"{folder.name} is not {spec.name}: its {what} is {getattr(found, what)}, "
                 f"not {getattr(spec, what)}.",
             )
-    model, info = _from_pretrained(folder, spec.family)
+    name = architecture(found.family, found.predictor)
+    if name != architecture(spec.family, spec.predictor):
+        raise CorruptCheckpointError(f"{folder.name} is not {spec.name}: it is {name}.")
+    model, info = _from_pretrained(folder, name)
     missing = {name for name in info["missing_keys"] if not name.startswith(CONTACT_HEAD)}
     _refuse(folder, "lacks", missing)
     _refuse(folder, "has in another shape", {str(key[0]) for key in info["mismatched_keys"]})
@@ -42,7 +45,7 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Network:
     return _network(spec.family, settle(model).to(device), has_contacts)
 
 
-def _from_pretrained(folder: Path, family: str) -> tuple[Any, dict[str, Any]]:
+def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:
     os.environ.setdefault(
         "DISABLE_SAFETENSORS_CONVERSION", "1"
     )  # else a thread asks the hub to convert .bin files
@@ -54,13 +57,13 @@ def _from_pretrained(folder: Path, family: str) -> tuple[Any, dict[str, Any]]:
     attention.register()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    architecture = getattr(transformers, ARCHITECTURES[family])
+    loader = getattr(transformers, name)
     try:
-        config = architecture.config_class.from_pretrained(folder, local_files_only=True)
+        config = loader.config_class.from_pretrained(folder, local_files_only=True)
         with torch.device("meta"):
-            planned = architecture(config).state_dict()
+            planned = loader(config).state_dict()
         _refuse_shapes(folder, {name: tuple(tensor.shape) for name, tensor in planned.items()})
-        model, info = architecture.from_pretrained(
+        model, info = loader.from_pretrained(
             folder,
             dtype=torch.float32,
             attn_implementation=attention.NAME,

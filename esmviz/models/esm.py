@@ -1,4 +1,4 @@
-"""ESM-2 and its elders (``EsmForMaskedLM``): rotary or absolute positions, token dropout, contacts."""
+"""ESM-2 and its elders (``EsmForMaskedLM``, or a predictor): rotary or absolute positions, token dropout, contacts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ MASKED_IN_TRAINING = 0.15 * 0.8  # written into every ESM: what token dropout ma
 
 
 class EsmNetwork:
-    """Adapter of ``EsmForMaskedLM``. ``has_contacts`` is False where its contact head is untrained."""
+    """Adapter of ``EsmFor...``, of which a predictor has no ``lm_head``.
+
+    ``has_contacts`` is False where its contact head is untrained.
+    """
 
     def __init__(self, model: Any, inv_freq: Tensor | None = None, has_contacts: bool = True) -> None:
         self.model: nn.Module = model
-        self._esm, self._lm_head = model.esm, model.lm_head
+        self._esm, self._lm_head = model.esm, getattr(model, "lm_head", None)
         self.n_layers = model.config.num_hidden_layers
         self._n_heads = model.config.num_attention_heads
         self._has_contacts = has_contacts
@@ -58,6 +61,7 @@ class EsmNetwork:
         return result
 
     def head(self, x: Tensor) -> Tensor:
+        assert self._lm_head is not None
         result: Tensor = self._lm_head(x)
         return result
 

@@ -1,4 +1,4 @@
-"""ESM C (``EsmcForMaskedLM``): rotary positions, no token dropout, no contacts, 64 logits (33 count)."""
+"""ESM C (``EsmcForMaskedLM``, or a predictor): rotary positions, no token dropout, no contacts, 64 logits (33 count)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from esmviz.models.network import rotary_tables
 
 
 class EsmcNetwork:
-    """Adapter of ``EsmcForMaskedLM``."""
+    """Adapter of ``EsmcFor...``, of which a predictor has no ``lm_head``."""
 
     def __init__(self, model: Any, inv_freq: Tensor | None = None) -> None:
         self.model: nn.Module = model
-        self._esmc, self._lm_head = model.esmc, model.lm_head
+        self._esmc, self._lm_head = model.esmc, getattr(model, "lm_head", None)
         self.n_layers = model.config.num_hidden_layers
         self._inv_freq: Tensor = (
             self._esmc.rotary_emb.inv_freq.float().clone() if inv_freq is None else inv_freq
@@ -45,6 +45,7 @@ class EsmcNetwork:
         return result
 
     def head(self, x: Tensor) -> Tensor:
+        assert self._lm_head is not None
         result: Tensor = self._lm_head(x)
         return result
 

@@ -140,6 +140,7 @@ class FakeBackend:
             if layers and request.pooling
             else None,
             probes={probe.key: read_only(self._probe(record.sequence, probe)) for probe in request.probes},
+            predictions=read_only(self._predictions(record.sequence)) if request.predictions else None,
             precision="float32" if request.precision == "auto" else request.precision,
         )
 
@@ -155,6 +156,14 @@ class FakeBackend:
         """(L, A)"""
         rows = [self._noise("logits", 0, letter, len(AMINO_ACIDS)) for letter in sequence]
         return np.stack(rows) + self._noise("logits", 1, sequence, len(sequence), 1)
+
+    def _predictions(self, sequence: str) -> FloatArray:
+        """(K,) of the protein, or (L, K) of its residues, each after its letter."""
+        assert self.spec.predictor is not None
+        n_classes = len(self.spec.predictor.classes)
+        if self.spec.predictor.unit == "proteins":
+            return self._noise("prediction", 0, sequence, n_classes)
+        return np.stack([self._noise("prediction", 0, letter, n_classes) for letter in sequence])
 
     def _attention(self, sequence: str, layer: int) -> FloatArray:
         """(H, L, L): rows sum to less than 1, as the ends take their share."""

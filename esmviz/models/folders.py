@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.types import ModelSpec, Output
+from esmviz.models.predictors import PREDICTORS, predictor
+from esmviz.types import ModelSpec, Output, Predictor
 
 Shapes = dict[str, tuple[int, ...]]
 MAX_HEADER_BYTES = 100 * 2**20  # as the safetensors library has it
@@ -21,6 +22,8 @@ ARCHITECTURES = {"esm": "EsmForMaskedLM", "esmc": "EsmcForMaskedLM"}
 EMBEDDINGS = {"esm": "esm.embeddings.word_embeddings.weight", "esmc": "esmc.embed_tokens.weight"}
 BLOCKS = {"esm": "esm.encoder.layer.", "esmc": "esmc.layers."}
 WIDTHS = {"esm": 33, "esmc": 64}
+# No logits, for want of a head; no contacts, as their regression was fitted to the attention before fine-tuning.
+PREDICTOR_PROVIDES: frozenset[Output] = frozenset({"hidden_states", "attentions", "predictions"})
 
 
 def describe(folder: Path, name: str) -> ModelSpec:
@@ -46,6 +49,7 @@ def _described(folder: Path, name: str) -> ModelSpec:
     n_layers, d_model = _sizes(folder, family, config, shapes)
     card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
     is_absolute = family == "esm" and config.get("position_embedding_type", "absolute") == "absolute"
+    predicts = predictor(folder, family, config, shapes)
     return ModelSpec(
         name=name,
         family=family,
@@ -57,11 +61,12 @@ def _described(folder: Path, name: str) -> ModelSpec:
         n_parameters=count(folder, shapes),
         max_residues=int(config.get("max_position_embeddings", 1026)) - 4 if is_absolute else None,
         licence=str(card.get("licence", "")),
-        provides=_provides(family, config, shapes, card),
+        provides=_provides(family, config, shapes, card) if predicts is None else PREDICTOR_PROVIDES,
         title=name,
         note="A checkpoint of your own.",
         trained_residues=card.get("trained_residues"),
         predicts_effects=card.get("predicts_effects", True) is True,
+        predictor=predicts,
     )
 
 
@@ -170,12 +175,21 @@ def _header(path: Path) -> Shapes:
 def _family(folder: Path, config: dict[str, Any]) -> str:
     family = str(config.get("model_type"))
     named = config.get("architectures") or [ARCHITECTURES.get(family)]
-    if family not in ARCHITECTURES or ARCHITECTURES[family] not in named or config.get("is_folding_model"):
+    known = {ARCHITECTURES.get(family)} | {
+        name for (its, _), (name, _) in PREDICTORS.items() if its == family
+    }
+    if family not in ARCHITECTURES or known.isdisjoint(named) or config.get("is_folding_model"):
+        loaded = [*ARCHITECTURES.values(), *(name for name, _ in PREDICTORS.values())]
         raise CorruptCheckpointError(
             f"{folder.name} is {', '.join(map(str, named))} of type {family}, which esmviz cannot load.",
-            f"It loads {', '.join(ARCHITECTURES.values())}.",
+            f"It loads {', '.join(loaded)}.",
         )
     return family
+
+
+def architecture(family: str, predicts: Predictor | None) -> str:
+    """Name of the class of transformers that holds such a checkpoint."""
+    return ARCHITECTURES[family] if predicts is None else PREDICTORS[family, predicts.unit][0]
 
 
 def _sizes(folder: Path, family: str, config: dict[str, Any], shapes: Shapes | None) -> tuple[int, int]:

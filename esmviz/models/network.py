@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from esmviz.models.attention import Pack
 from esmviz.models.base import AMINO_ACID_TOKENS
+from esmviz.types import Predictor
 
 
 class Network(Protocol):
@@ -54,6 +55,19 @@ def amino_acid_logits(network: Network, x: Tensor) -> Tensor:
     """Logits (..., A) of the 20 amino acids in ``AMINO_ACIDS`` order, float32."""
     logits = network.head(x)
     return logits[..., list(AMINO_ACID_TOKENS)].float()
+
+
+def predictions(network: Network, x: Tensor, pack: Pack, predictor: Predictor) -> list[Tensor]:
+    """Raw predictions of each protein, (K,), or of its residues, (L, K), float32, from the final states (tokens, D).
+
+    A head for proteins reads BOS alone and calls it the first token of a row; one for residues is a linear map.
+    """
+    model: Any = network.model
+    head = model.score if hasattr(model, "score") else model.classifier
+    if predictor.unit == "proteins":
+        starts = [start for start, _ in pack.bounds]
+        return list(head(x[starts][:, None]).float())
+    return [head(x[start + 1 : stop - 1]).float() for start, stop in pack.bounds]
 
 
 def rotary_tables(inv_freq: Tensor, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,8 @@ def effective(request: Request, override: Precision, device: str) -> str:
     asked = request.precision if override == "auto" else override
     if asked != "auto":
         return asked
-    is_vectors_only = bool(request.layers) and not request.logits and not request.probes
+    others = request.logits or request.probes or request.predictions
+    is_vectors_only = bool(request.layers) and not others
     return fastest(device) if is_vectors_only else "float32"
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from esmviz.models.attention import Pack
 from esmviz.models.base import MASK, check_length, check_request, read_only, resolve_layers, tokens
 from esmviz.models.batching import PACK_TOKENS, halving, packs
-from esmviz.models.network import Network, amino_acid_logits
+from esmviz.models.network import Network, amino_acid_logits, predictions
 from esmviz.models.precision import DTYPES, effective
 from esmviz.models.probes import Accumulator, accumulator
 from esmviz.types import (
@@ -127,6 +127,7 @@ class TransformerBackend:
         ids = np.concatenate([tokens(record) for record in records])
         last = self._forward_to(network, ids, pack, kept, _last_block(network, request, kept, pack))
         logits = amino_acid_logits(network, last[0]).cpu().numpy() if request.logits else None
+        predicted = self._predicted(network, last[0], pack) if request.predictions else None
         return [
             ModelOutput(
                 logits=None if logits is None else read_only(logits[start + 1 : stop - 1].copy()),
@@ -137,9 +138,16 @@ class TransformerBackend:
                     for probe, gathered in zip(request.probes, pack.probes[index], strict=True)
                 },
                 precision=precision,
+                predictions=None if predicted is None else predicted[index],
             )
             for index, (start, stop) in enumerate(pack.bounds)
         ]
+
+    def _predicted(self, network: Network, last: Tensor, pack: Pack) -> list[FloatArray]:
+        """(K,) or (L, K) of each protein, from the states (tokens, D) after the last block."""
+        assert self.spec.predictor is not None
+        found = predictions(network, last, pack, self.spec.predictor)
+        return [read_only(each.cpu().numpy()) for each in found]
 
     def _forward_to(
         self, network: Network, ids: NDArray[np.int64], pack: Pack, kept: _Kept | None, last_block: int
@@ -186,7 +194,7 @@ class TransformerBackend:
 
 def _last_block(network: Network, request: Request, kept: _Kept, pack: Pack) -> int:
     """Blocks beyond the last one that somebody asked for are not run."""
-    if request.logits:
+    if request.logits or request.predictions:
         return network.n_layers
     probed = (max(probe.layers) for probes in pack.probes for probe in probes)
     return max(*kept.layers, *probed, 0, 0)
