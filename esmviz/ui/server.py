@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
+
+from esmviz import sequences, views
+from esmviz.types import Provenance
 
 # Streamlit evaluates scripts and styles of its own bundle; everything else must come from this server, so that
 # no text of a visitor can make another visitor's browser call a foreign host.
@@ -93,13 +98,22 @@ class RootAddress:
         return send_with_script
 
 
-@asynccontextmanager
-async def _lifespan(_: Any) -> AsyncIterator[None]:
+def rehearse() -> None:
+    """Do once what the first page does, so that no visitor's page imports it while torch is being imported too."""
     # Plotly looks for pandas among the loaded modules and stumbles over one that another thread is still importing.
     import pandas  # noqa: F401
 
+    inspect.stack()  # Streamlit asks for it in its first run; it looks at every loaded module, torch's thousands too
+    record = sequences.example().records[0]
+    expectation = np.zeros(len(record), dtype=np.float32)
+    views.entropy_profile(expectation, record, Provenance("", "", "float32"))
+
+
+@asynccontextmanager
+async def _lifespan(_: Any) -> AsyncIterator[None]:
     from esmviz.ui.resources import workbench
 
+    rehearse()
     bench = workbench()
     if bench.settings.warm_up:
         bench.warm_up()
