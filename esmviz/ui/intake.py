@@ -14,6 +14,7 @@ from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
 TYPES = ["fasta", "fa", "faa", "txt", "fas", "fsa", "pep", "seq", "aa", "gz"]  # the reader judges by content
+ENDINGS = " ".join(f".{ending}" for ending in TYPES)
 
 
 def draw(session: Session) -> None:
@@ -21,7 +22,7 @@ def draw(session: Session) -> None:
     settings = workbench().settings
     upload, paste = st.columns(2)
     upload.file_uploader(
-        f"Upload FASTA (.fasta .fa .faa .txt, also gzip; up to {settings.max_upload_mb} MB unpacked)",
+        f"Upload FASTA ({ENDINGS}; up to {settings.max_upload_mb} MB unpacked)",
         type=TYPES,
         key="upload",
         on_change=_read,
