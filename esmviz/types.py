@@ -66,7 +66,7 @@ class ModelSpec:
     longest it saw in training. ``published_spearman`` is the ProteinGym zero-shot mean over 217 assays.
     ``predicts_effects`` is False where a model is known not to rank mutations better than BLOSUM62. ``card`` is the
     model card, Markdown, of a model that ships with esmviz. ``predictor`` is what its predictions mean, where it
-    provides some.
+    provides some. ``members`` are the models of an ensemble, by name; it has no weights of its own.
     """
 
     name: str
@@ -88,6 +88,7 @@ class ModelSpec:
     predicts_effects: bool = True
     card: str = ""
     predictor: Predictor | None = None
+    members: tuple[str, ...] = ()
 
 
 # Probes say what is kept of the attention while the model runs, layer by layer; nothing ever holds all layers.

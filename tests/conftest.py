@@ -4,10 +4,12 @@ Keep it small: what one folder needs belongs into that folder's conftest.py.
 """
 
 import os
+from dataclasses import replace
 
 import pytest
 
-from esmviz.models.fake import FakeBackend, FakeModels
+from esmviz.models.ensemble import EnsembleBackend
+from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import ProteinRecord
 from esmviz.workbench import Workbench
@@ -35,6 +37,16 @@ def records():
 def fake():
     """A backend that counts its calls; ``FakeBackend(fail_on=..., before_each=...)`` for other behaviour."""
     return FakeBackend()
+
+
+@pytest.fixture
+def ensemble_models(fake):
+    """``fake``, two fakes more, and ``both``, the ensemble of these two: it gives logits and nothing else."""
+    members = [FakeBackend(replace(SPEC, name=name, title=name)) for name in ("one", "two")]
+    models = FakeModels(fake, *members)
+    spec = replace(SPEC, name="both", title="both", members=("one", "two"), provides=frozenset({"logits"}))
+    models.backends["both"] = EnsembleBackend(spec, [member.revision for member in members], models)
+    return models
 
 
 @pytest.fixture

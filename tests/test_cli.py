@@ -190,6 +190,20 @@ def test_contacts_of_a_model_without(run, backend):
     assert "fake does not give contacts" in done.stderr
 
 
+def test_an_ensemble_gives_logits_and_no_vectors(run, ensemble_models, monkeypatch):
+    bench = Workbench(Settings(default_model="both"), models=ensemble_models)
+    monkeypatch.setattr(cli, "_workbench", lambda *_: bench)
+    assert run("logits", "in.fasta", "-o", "out.npz", "--model", "both").exit_code == 0
+    with np.load("out.npz") as file:
+        assert file["sp|P2|NAME"].shape == (13, 20)
+        np.testing.assert_allclose(np.exp(file["first"]).sum(-1), 1, rtol=1e-5)
+        assert meta(file)["revision"] == ensemble_models.backends["both"].revision
+    done = run("embed", "in.fasta", "-o", "vectors.npz", "--model", "both")
+    assert (done.exit_code, done.new) == (2, [])
+    assert "both does not give hidden states. Models that do: fake, one, two." in done.stderr
+    assert [row.split()[0] for row in run("models").stdout.splitlines()[1:]] == ["fake", "one", "two", "both"]
+
+
 # Rejected records and exit status
 
 

@@ -56,13 +56,19 @@ class Backend(Protocol):
     def run_masked(
         self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield, batch by batch, positions (k,) and the logits (k, A) at each when that residue is masked."""
+        """Yield, batch by batch, positions (k,) and the logits (k, A) at each when that residue is masked.
+
+        A batch may be empty: a step at which nothing is ready yet, and at which the caller may stop.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """Whether a model can be used here and now. ``reason`` says, when it cannot, why; else ``""``."""
+    """Whether a model can be used here and now. ``reason`` says, when it cannot, why; else ``""``.
+
+    ``download_bytes`` is about what its missing weights would take to fetch.
+    """
 
     present: bool
     loaded: bool
@@ -70,6 +76,7 @@ class ModelStatus:
     free_bytes: int
     fits: bool
     reason: str = ""
+    download_bytes: int = 0
 
 
 def tokens(record: ProteinRecord) -> NDArray[np.int64]:

@@ -49,7 +49,8 @@ class ModelCache:
         self._asked_device, self._precision = device, precision
         self._offline, self._fraction, self._allow_paths = offline, memory_fraction, allow_paths
         self._loaded: OrderedDict[str, Backend] = OrderedDict()  # least recently used first
-        self._lock = threading.Lock()  # of the two mappings; never held while a model loads
+        self._ensembles: dict[str, Backend] = {}  # without weights of their own: nothing to let go
+        self._lock = threading.Lock()  # of the mappings; never held while a model loads
         self._locks: dict[str, threading.Lock] = {}
 
     def specs(self) -> dict[str, ModelSpec]:
@@ -76,15 +77,16 @@ class ModelCache:
     def status(self, name: str) -> ModelStatus:
         """Whether a model can be used here and now."""
         spec = self.spec(name)
+        parts, missing = self._parts(spec), self._missing(spec)
         with self._lock:
-            is_loaded = name in self._loaded
-        reason = self._trouble(name, spec)
-        needed, free = memory.needed_bytes(spec), memory.free_bytes(self.device)
-        fits = is_loaded or needed <= free * self._fraction
+            loaded = [part.name in self._loaded for part in parts]
+        reason = self._trouble(spec, missing)
+        needed, free = max(map(memory.needed_bytes, parts)), memory.free_bytes(self.device)
+        fits = any(loaded) or needed <= free * self._fraction
         if not fits and not reason:
             reason = f"Needs {memory.gibibytes(needed)}, free are {memory.gibibytes(free)}."
-        present = self._weights(name, spec) is not None
-        return ModelStatus(present, is_loaded, needed, free, fits, reason)
+        to_fetch = sum(part.n_parameters * 4 for part in missing)
+        return ModelStatus(not missing, all(loaded), needed, free, fits, reason, to_fetch)
 
     def backend(self, name: str) -> Backend:
         """The loaded model; loads it on first use. Others wait only for the same model.
@@ -94,6 +96,8 @@ class ModelCache:
         UnknownModelError, ModelUnavailableError, CorruptCheckpointError
         """
         spec = self.spec(name)
+        if spec.members:
+            return self._ensemble(spec)
         with self._lock:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
@@ -109,23 +113,40 @@ class ModelCache:
     def download(
         self, name: str, progress: Callable[[int, int], None], cancel: Callable[[], bool] = lambda: False
     ) -> None:
-        """Fetch a model's weights from the hub, reporting bytes so far and in all.
+        """Fetch from the hub what is missing of a model, or of an ensemble's members, reporting bytes so far and in all.
 
         Raises
         ------
         ModelUnavailableError, CorruptCheckpointError, CancelledError
         """
         spec = self.spec(name)
-        if self._weights(name, spec) is not None:
+        missing = self._missing(spec)
+        if not missing:
             return
-        if self._offline or not spec.repo_id:
-            raise hub.unavailable(spec, ", and esmviz is offline (ESMVIZ_OFFLINE)" if self._offline else "")
-        hub.download(spec, progress, cancel)
+        if self._offline or not all(part.repo_id for part in missing):
+            reason = ", and esmviz is offline (ESMVIZ_OFFLINE)" if self._offline else ""
+            raise hub.unavailable(spec, reason, missing)
+        hub.download(missing, progress, cancel)
 
     @property
     def device(self) -> str:
         """``cpu`` or ``cuda``. Asking imports torch where the setting is ``auto``."""
         return memory.pick_device(self._asked_device)
+
+    def _ensemble(self, spec: ModelSpec) -> Backend:
+        """An ensemble, once every member has loaded: a broken one is found before any output. One needs to fit."""
+        with self._lock:
+            known = self._ensembles.get(spec.name)
+        if known is None:
+            from esmviz.models.ensemble import EnsembleBackend
+
+            if missing := self._missing(spec):
+                raise hub.unavailable(spec, "", missing)
+            revisions = [self.backend(member).revision for member in spec.members]
+            known = EnsembleBackend(spec, revisions, self, device=self.device)
+            with self._lock:
+                self._ensembles[spec.name] = known
+        return known
 
     def _load(self, name: str, spec: ModelSpec) -> Backend:
         folder = self._weights(name, spec)
@@ -167,7 +188,7 @@ class ModelCache:
             )
 
     def _smaller(self, needed: int, free: int) -> str:
-        fitting = [spec for spec in self.specs().values() if spec.provides]
+        fitting = [spec for spec in self.specs().values() if spec.provides and not spec.members]
         fitting = [
             spec for spec in fitting if memory.needed_bytes(spec) <= min(free * self._fraction, needed - 1)
         ]
@@ -189,6 +210,14 @@ class ModelCache:
             return Path(name)
         return None
 
+    def _parts(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
+        """The checkpoints that a model consists of: its members, or itself."""
+        return tuple(map(self.spec, spec.members)) or (spec,)
+
+    def _missing(self, spec: ModelSpec) -> list[ModelSpec]:
+        """Of these, those whose weights are not on this machine."""
+        return [part for part in self._parts(spec) if self._weights(part.name, part) is None]
+
     def _weights(self, name: str, spec: ModelSpec) -> Path | None:
         """Folder of a model's weights on this machine."""
         folder = self._folder_of(name)
@@ -204,10 +233,12 @@ class ModelCache:
                 name, "unknown", "", None, 0, 0, 0, 0, None, "", frozenset(), title=name, note=str(error)
             )
 
-    def _trouble(self, name: str, spec: ModelSpec) -> str:
+    def _trouble(self, spec: ModelSpec, missing: list[ModelSpec]) -> str:
         if not spec.provides:
             return spec.note
-        if self._weights(name, spec) is None:
+        if missing and spec.members:
+            return f"Not on this machine: {', '.join(part.name for part in missing)}."
+        if missing:
             return (
                 "Not on this machine." if spec.repo_id else "Its weights are missing from this installation."
             )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models.folders import count, read_config, read_json, tensor_shapes
+from esmviz.models.pins import REVISIONS
 from esmviz.types import ModelSpec, Output
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -15,72 +17,6 @@ MINI_FOLDER = ASSETS / "mini"
 CORE: frozenset[Output] = frozenset({"logits", "hidden_states", "attentions"})
 WITH_CONTACTS: frozenset[Output] = CORE | {"contacts"}
 Shape = tuple[int, int, int]  # layers, heads, width
-
-# As recorded by Synthyra/FastPLMs (src/fastplms/models.toml, 2026-08-11). ESM-2 15B was not: a download of it
-# states the commit it resolved.
-REVISIONS = {
-    "facebook/esm2_t6_8M_UR50D": "c731040fcd8d73dceaa04b0a8e6329b345b0f5df",
-    "facebook/esm2_t12_35M_UR50D": "6fbf070e65b0b7291e7bbcd451118c216cff79d8",
-    "facebook/esm2_t30_150M_UR50D": "a695f6045e2e32885fa60af20c13cb35398ce30c",
-    "facebook/esm2_t33_650M_UR50D": "08e4846e537177426273712802403f7ba8261b6c",
-    "facebook/esm2_t36_3B_UR50D": "476b639933c8baad5ad09a60ac1a87f987b656fc",
-    "biohub/ESMC-300M": "a59b831785f907e96e6a246b1d142bfb76df31ee",
-    "biohub/ESMC-600M": "a7e82012c83126b9eedb055fea9fa84b6c02f094",
-    "biohub/ESMC-6B": "45b0fa5d7fb06faefbd5e3b89bdcef35d564e79a",
-}
-
-
-def _shards(pattern: str, *hashes: str) -> dict[str, str]:
-    return {pattern.format(number, len(hashes)): value for number, value in enumerate(hashes, 1)}
-
-
-# Of the files at those revisions: 64 digits are the SHA-256 of the content, 40 are the git blob id.
-HASHES = {
-    "facebook/esm2_t6_8M_UR50D": {
-        "config.json": "c2c6e65a87d9d20d47699ae236d605b80c741dd3",
-        "model.safetensors": "24c5fa474c48f3b754b86efe752d5f189d2bcd88190fa2270fc92b2ef3034189",
-    },
-    "facebook/esm2_t12_35M_UR50D": {
-        "config.json": "3f64131bb610ed1ce482c4b5421fc358c785278f",
-        "model.safetensors": "e35647818e0e064351d4531ed480d225a002567b4b2b93ad3a9246d753150fc0",
-    },
-    "facebook/esm2_t30_150M_UR50D": {
-        "config.json": "52e04179e6fbad6663a94ea5cc44f09d764c5cd4",
-        "model.safetensors": "c3f1da8aea53bddd32c246c86168c23b9fd72341fb9db9a94436f855f5053566",
-    },
-    "facebook/esm2_t33_650M_UR50D": {
-        "config.json": "a956a25d277f30bd870d3760b9a116f19ead885e",
-        "model.safetensors": "a08adabb949fa67ad3c14b509d04fd60368b35007b0095e3358f81200c4f4db0",
-    },
-    "facebook/esm2_t36_3B_UR50D": {
-        "config.json": "69e7563923f87d2d7439bfb83e5a19b44b46d71b",
-        **_shards(
-            "pytorch_model-{:05d}-of-{:05d}.bin",
-            "0f971f11c449d21422aa982b791619c10351972992c735f4c3cd43fe09790412",
-            "7560b46fc383c691fb74b915b7d4bcef40d3df181447f16ba4b298845e308d0c",
-        ),
-    },
-    "biohub/ESMC-300M": {
-        "config.json": "9a49eacf4e65c39f74381f0f0d240e3b89ef43d7",
-        "model.safetensors": "0772d8fe64bb25e14fe6f23b80e3c9a7d215d0da3c6cba5bd356d7c0e0bb22cc",
-    },
-    "biohub/ESMC-600M": {
-        "config.json": "71c8241dc28a5fb636248267a0927c0242b264c1",
-        "model.safetensors": "e4232c30fd35fe2f57051ec88a703996ac94520580b4b836894207a3d45d9ff8",
-    },
-    "biohub/ESMC-6B": {
-        "config.json": "19f5fb09e4f630fb5b748a497183c22a87ec5102",
-        **_shards(
-            "model-{:05d}-of-{:05d}.safetensors",
-            "bd90149ff223e6ac1a0cac6147a5ae0df20d3a21df4f65356a1f19cd14f4aa8a",
-            "f75e2144d8269fe2eb4b3e0823fb089b94f176d8024153e85b8fb573a42294fa",
-            "f699f01ecc9691d9c6470492765fe54b8b5d2e9f277c139e89427433ffdfe0b2",
-            "46add1b7be098bbfdc3073884851ba3057f1b33ea23a158b650a37007dabd13d",
-            "1e1cb62f060a34e18f54a31a76683ef888b8cec59e73315f5b31d25d45a1f88c",
-            "56c73e13ae96e777ce65eee99364056069ef93b646470f352f83c5f1037b1b18",
-        ),
-    },
-}
 
 
 def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
@@ -160,6 +96,62 @@ def _hub(
     )
 
 
+def _elder(
+    name: str, repo_id: str, title: str, n_parameters: int, provides: frozenset[Output], note: str
+) -> ModelSpec:
+    """ESM-1b or a member of ESM-1v: they learned a vector for each position, 1022 and no more."""
+    return ModelSpec(
+        name=name,
+        family="esm",
+        repo_id=repo_id,
+        revision=REVISIONS.get(repo_id),
+        n_layers=33,
+        n_heads=20,
+        d_model=1280,
+        n_parameters=n_parameters,
+        max_residues=1022,
+        licence="MIT",
+        provides=provides,
+        title=title,
+        url=f"https://huggingface.co/{repo_id}",
+        note=note,
+        trained_residues=1022,
+    )
+
+
+def _esm1v() -> tuple[ModelSpec, ...]:
+    """The ensemble, and its five members: no norm before their blocks, no trained contact regression.
+
+    ProteinGym's "ESM-1v (single)" is the first (its config.json says so); the mean over its 217 assays is taken by
+    protein, then by kind of assay, as that of all models here.
+    """
+    members = tuple(
+        _elder(
+            f"esm1v-{number}",
+            f"facebook/esm1v_t33_650M_UR90S_{number}",
+            f"ESM-1v {number}",
+            652_356_534,
+            CORE,
+            "One of the five; made to predict the effects of mutations.",
+        )
+        for number in range(1, 6)
+    )
+    members = (replace(members[0], published_spearman=0.374), *members[1:])
+    ensemble = replace(
+        members[0],
+        name="esm1v",
+        repo_id="",
+        n_parameters=sum(member.n_parameters for member in members),
+        provides=frozenset({"logits"}),
+        title="ESM-1v (ensemble of five)",
+        url="https://github.com/facebookresearch/esm/tree/main/examples/variant-prediction",
+        note="What its five members expect on average; they take turns where memory is too small for all.",
+        published_spearman=0.407,
+        members=tuple(member.name for member in members),
+    )
+    return ensemble, *members
+
+
 _MODELS = (
     _mini(),
     _hub(
@@ -210,6 +202,18 @@ _MODELS = (
         0.400,
         "Needs a very large GPU.",
     ),
+    replace(
+        _elder(
+            "esm1b",
+            "facebook/esm1b_t33_650M_UR50S",
+            "ESM-1b",
+            652_359_094,
+            WITH_CONTACTS,
+            "The elder of ESM-2 650M, for comparison with work that used it.",
+        ),
+        published_spearman=0.394,
+    ),
+    *_esm1v(),
     _hub(
         "esmc-300m",
         "biohub/ESMC-300M",

@@ -10,6 +10,7 @@ import numpy as np
 
 from esmviz.errors import EsmvizError, UnknownModelError
 from esmviz.models.base import (
+    Backend,
     ModelStatus,
     check_length,
     check_request,
@@ -219,8 +220,8 @@ def _pool(states: FloatArray, how: Pooling | None) -> FloatArray:
 class FakeModels:
     """Stands in for ModelCache: every backend given is present and loaded."""
 
-    def __init__(self, *backends: FakeBackend) -> None:
-        self.backends = {backend.spec.name: backend for backend in backends or (FakeBackend(),)}
+    def __init__(self, *backends: Backend) -> None:
+        self.backends: dict[str, Backend] = {b.spec.name: b for b in backends or (FakeBackend(),)}
         self.downloaded: list[str] = []
 
     def specs(self) -> dict[str, ModelSpec]:
@@ -229,7 +230,7 @@ class FakeModels:
     def spec(self, name: str) -> ModelSpec:
         return self.backend(name).spec
 
-    def backend(self, name: str) -> FakeBackend:
+    def backend(self, name: str) -> Backend:
         """The backend of that name; as with the real cache, an unknown one is an error."""
         if name not in self.backends:
             raise UnknownModelError(f"There is no model {name!r}.", f"There are {', '.join(self.backends)}.")

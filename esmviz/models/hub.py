@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CancelledError, CorruptCheckpointError, EsmvizError, ModelUnavailableError
-from esmviz.models.catalog import HASHES, REVISIONS
+from esmviz.models.pins import HASHES, REVISIONS
 from esmviz.types import ModelSpec
 
 WAYS_OUT = (
@@ -16,6 +18,7 @@ WAYS_OUT = (
     "ESMVIZ_MODELS_DIR to a folder of checkpoints; HF_HUB_OFFLINE and ESMVIZ_OFFLINE must not be 1."
 )
 TEXTS = (".json", ".txt")
+WEIGHTS = (".safetensors", ".bin")
 
 Progress = Callable[[int, int], None]
 Cancel = Callable[[], bool]
@@ -38,16 +41,20 @@ def local_folder(spec: ModelSpec) -> Path | None:
     return folder
 
 
-def unavailable(spec: ModelSpec, reason: str) -> ModelUnavailableError:
-    """The error of a model whose weights cannot be had, with the ways out."""
-    command = f"hf download {spec.repo_id}" + (f" --revision {spec.revision}" if spec.revision else "")
+def unavailable(spec: ModelSpec, reason: str, missing: Sequence[ModelSpec] = ()) -> ModelUnavailableError:
+    """The error of a model whose weights cannot be had, with the ways out; ``missing`` are members of an ensemble."""
+    command = " && ".join(
+        f"hf download {part.repo_id}" + (f" --revision {part.revision}" if part.revision else "")
+        for part in missing or (spec,)
+    )
+    lacks = f" (it lacks {', '.join(part.name for part in missing)})" if spec.members else ""
     return ModelUnavailableError(
-        f"{spec.name} is not on this machine{reason}.", f"{WAYS_OUT} Command: {command}"
+        f"{spec.name} is not on this machine{lacks}{reason}.", f"{WAYS_OUT} Command: {command}"
     )
 
 
-def download(spec: ModelSpec, progress: Progress, cancel: Cancel) -> Path:
-    """Fetch a model's files; complete files are not fetched again.
+def download(specs: Sequence[ModelSpec], progress: Progress, cancel: Cancel) -> None:
+    """Fetch the files of models, as one piece of work; complete files are not fetched again.
 
     Parameters
     ----------
@@ -63,25 +70,56 @@ def download(spec: ModelSpec, progress: Progress, cancel: Cancel) -> Path:
     CorruptCheckpointError
         When a file's hash is not the known one; the file is removed.
     """
+    snapshots = [_snapshot(spec) for spec in specs]
+    counter = _Counter(sum(sum(snapshot.sizes.values()) for snapshot in snapshots), progress, cancel)
+    for snapshot in snapshots:
+        _fetch(snapshot, counter)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """A model's repository at one commit: the files to fetch, and their bytes."""
+
+    spec: ModelSpec
+    commit: str
+    sizes: dict[str, int]
+
+
+def _snapshot(spec: ModelSpec) -> _Snapshot:
+    """The pinned commit, else the newest. It is learned by fetching ``config.json`` by the name of the branch: then
+    the hub's cache notes the commit, and ``local_folder`` finds it without asking anybody.
+    """
     from huggingface_hub import HfApi, hf_hub_download
 
+    with _reaching(spec):
+        commit = Path(hf_hub_download(spec.repo_id, "config.json", revision=spec.revision)).parent.name
+        info = HfApi().model_info(spec.repo_id, revision=commit, files_metadata=True)
+    sizes = wanted_files({file.rfilename: file.size or 0 for file in info.siblings or ()})
+    if not any(name.endswith(WEIGHTS) for name in sizes):
+        raise unavailable(spec, " and its repository has no weights")
+    return _Snapshot(spec, commit, sizes)
+
+
+def _fetch(snapshot: _Snapshot, counter: _Counter) -> None:
+    from huggingface_hub import hf_hub_download
+
+    spec = snapshot.spec
+    for name, size in snapshot.sizes.items():
+        with _reaching(spec):
+            path = hf_hub_download(spec.repo_id, name, revision=snapshot.commit, tqdm_class=counter.bar())
+        check_hash(spec, name, Path(path))
+        counter.finish(size)
+
+
+@contextmanager
+def _reaching(spec: ModelSpec) -> Iterator[None]:
+    """What the hub's client and its transport raise, many families, as one error of ours."""
     try:
-        info = HfApi().model_info(spec.repo_id, revision=spec.revision, files_metadata=True)
-        sizes = wanted_files({file.rfilename: file.size or 0 for file in info.siblings or ()})
-        counter = _Counter(sum(sizes.values()), progress, cancel)
-        folder = None
-        for name in sizes:
-            path = hf_hub_download(spec.repo_id, name, revision=info.sha, tqdm_class=counter.bar())
-            check_hash(spec, name, Path(path))
-            counter.finish(sizes[name])
-            folder = Path(path).parent
+        yield
     except (EsmvizError, MemoryError):
         raise
-    except Exception as error:  # the hub's client and its transport raise many families
+    except Exception as error:
         raise unavailable(spec, f" and the hub cannot give it ({type(error).__name__})") from error
-    if folder is None:
-        raise unavailable(spec, " and its repository has no weights")
-    return folder
 
 
 def wanted_files(sizes: dict[str, int]) -> dict[str, int]:

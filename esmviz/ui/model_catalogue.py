@@ -85,14 +85,13 @@ def detail(spec: ModelSpec) -> None:
         with st.expander("Model card: what it was trained on, and what was measured"):
             st.markdown(spec.card)
     if not status.present:
-        _download(spec)
+        _download(spec, status.download_bytes / GIGABYTE)
 
 
-def _download(spec: ModelSpec) -> None:
+def _download(spec: ModelSpec, size: float) -> None:
     if workbench().settings.offline:
         st.caption("ESMVIZ_OFFLINE is set, so nothing is downloaded here.")
         return
-    size = spec.n_parameters * 4 / GIGABYTE
     if st.session_state.get("downloading") != spec.name:
         st.button(
             f"Download, about {size:.1f} GB",

@@ -2,22 +2,26 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from esmviz.models.base import ModelStatus
 from esmviz.models.folders import describe
 from esmviz.types import AMBIGUOUS, AMINO_ACIDS, ProteinRecord
 
-KINDS = ("esm2", "esm1b", "esmc")
+KINDS = ("esm2", "esm1b", "esm1v", "esmc")
+ELDERS = ("esm1b", "esm1v")  # absolute positions
+MEMBERS = ("member-1", "member-2", "member-3")
 
 
-def build(kind):
+def build(kind, seed=7):
     """A model as transformers makes it, in eager mode."""
     import torch
     import transformers
 
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     common = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
     if kind == "esmc":
         model = transformers.EsmcForMaskedLM(
@@ -34,8 +38,8 @@ def build(kind):
             attention_probs_dropout_prob=0.0,
             layer_norm_eps=1e-5,
             token_dropout=True,
-            max_position_embeddings=64 if kind == "esm1b" else 1026,
-            position_embedding_type="absolute" if kind == "esm1b" else "rotary",
+            max_position_embeddings=64 if kind in ELDERS else 1026,
+            position_embedding_type="absolute" if kind in ELDERS else "rotary",
             emb_layer_norm_before=kind == "esm1b",
             attn_implementation="eager",
         )
@@ -73,6 +77,29 @@ def saved(tmp_path_factory, references):
     return root
 
 
+@pytest.fixture(scope="session")
+def members(tmp_path_factory):
+    """A folder of three ESM-1v that differ, and transformers' models by their names."""
+    root = tmp_path_factory.mktemp("members")
+    models = {name: build("esm1v", seed) for seed, name in enumerate(MEMBERS)}
+    for name, model in models.items():
+        model.save_pretrained(root / name)
+    return root, models
+
+
+@pytest.fixture(scope="session")
+def ensemble(members):
+    """The catalogue's facts about an ensemble of these members."""
+    root, _ = members
+    spec = describe(root / MEMBERS[0], "together")
+    return replace(
+        spec,
+        members=MEMBERS,
+        provides=frozenset({"logits"}),
+        n_parameters=len(MEMBERS) * spec.n_parameters,
+    )
+
+
 @pytest.fixture
 def folder(saved, tmp_path):
     """A copy of the ESM-2 folder that a test may spoil."""
@@ -90,6 +117,49 @@ def backends(saved):
         spec = describe(saved / kind, kind)
         result[kind] = TransformerBackend(spec, "0" * 64, load(saved / kind, spec, "cpu"), max_tokens=64)
     return result
+
+
+class Loaded:
+    """Loaded backends by name, as an ensemble takes them from ModelCache; remembers who was asked."""
+
+    def __init__(self, backends):
+        self.backends, self.asked, self.all_fit = backends, [], True
+
+    def backend(self, name):
+        self.asked.append(name)
+        return self.backends[name]
+
+    def status(self, name):
+        return ModelStatus(True, self.all_fit, 0, 0, True)
+
+
+@pytest.fixture(scope="session")
+def loaded(members):
+    """The members in memory."""
+    from esmviz.models.checkpoints import load
+    from esmviz.models.transformer import TransformerBackend
+
+    root, _ = members
+    specs = {name: describe(root / name, name) for name in MEMBERS}
+    networks = {name: load(root / name, spec, "cpu") for name, spec in specs.items()}
+    return {
+        name: TransformerBackend(specs[name], name.ljust(64, "0"), network, max_tokens=64)
+        for name, network in networks.items()
+    }
+
+
+@pytest.fixture
+def cache_of_members(loaded):
+    return Loaded(loaded)
+
+
+@pytest.fixture(scope="session")
+def together(ensemble, loaded):
+    """The ensemble's backend."""
+    from esmviz.models.ensemble import EnsembleBackend
+
+    revisions = [backend.revision for backend in loaded.values()]
+    return EnsembleBackend(ensemble, revisions, Loaded(loaded), max_tokens=64)
 
 
 @pytest.fixture

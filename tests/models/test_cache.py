@@ -19,7 +19,8 @@ GIB = 2**30
 def models_dir(saved, tmp_path):
     """Three good checkpoints, one broken, and a file that is no folder."""
     root = tmp_path / "models"
-    shutil.copytree(saved, root)
+    for kind, name in {"esm1b": "elder", "esm2": "esm2", "esmc": "esmc"}.items():
+        shutil.copytree(saved / kind, root / name)
     (root / "broken").mkdir()
     (root / "notes.txt").write_text("mine")
     return root
@@ -32,7 +33,7 @@ def cache(models_dir, monkeypatch, tmp_path):
 
 
 def test_specs_are_the_catalogue_and_the_folders(cache):
-    assert list(cache.specs()) == [*CATALOG, "broken", "esm1b", "esm2", "esmc"]
+    assert list(cache.specs()) == [*CATALOG, "broken", "elder", "esm2", "esmc"]
 
 
 def test_a_folder_that_cannot_be_read_is_listed_with_its_reason(cache):
@@ -46,7 +47,7 @@ def test_a_folder_that_cannot_be_read_is_listed_with_its_reason(cache):
 
 def test_an_unknown_name_lists_the_models(cache, models_dir):
     for name in ("esm9", str(models_dir / "esm2"), "../models/esm2"):
-        with pytest.raises(UnknownModelError, match=r"mini, esm2-8m.*esmc-6b, broken, esm1b, esm2, esmc"):
+        with pytest.raises(UnknownModelError, match=r"mini, esm2-8m.*esmc-6b, broken, elder, esm2, esmc"):
             cache.backend(name)
 
 
@@ -126,12 +127,12 @@ def test_the_least_recently_used_leaves_when_memory_is_short(cache, monkeypatch)
     cache.backend("esm2")
     cache.backend("esmc")
     cache.backend("esm2")
-    need = memory.needed_bytes(cache.spec("esm1b"))
+    need = memory.needed_bytes(cache.spec("elder"))
     monkeypatch.setattr(memory, "free_bytes", lambda device: need if len(cache._loaded) > 1 else 2 * need)
-    cache.backend("esm1b")
+    cache.backend("elder")
     assert not cache.status("esmc").loaded
     assert cache.status("esm2").loaded
-    assert cache.status("esm1b").loaded
+    assert cache.status("elder").loaded
 
 
 def test_nothing_leaves_for_a_model_that_would_never_fit(cache, monkeypatch):

@@ -4,15 +4,16 @@ import pytest
 import torch
 import transformers
 
-from esmviz.models.catalog import CATALOG, CORE, HASHES, MINI_FOLDER, REVISIONS
-from esmviz.models.folders import describe
+from esmviz.models.catalog import CATALOG, CORE, MINI_FOLDER
+from esmviz.models.folders import describe, has_trained_contacts
+from esmviz.models.pins import HASHES, REVISIONS
 
 HUB = [spec for spec in CATALOG.values() if spec.repo_id]
 
 
 def test_names_and_repositories_are_unique():
     assert list(CATALOG) == [spec.name for spec in CATALOG.values()]
-    assert len({spec.repo_id for spec in HUB}) == len(HUB) == 9
+    assert len({spec.repo_id for spec in HUB}) == len(HUB) == 15
     assert next(iter(CATALOG)) == "mini"
 
 
@@ -28,15 +29,18 @@ def test_parameters_follow_from_the_shape(spec):
             inner = -(-spec.d_model * 8 // 3 // 256) * 256
             model = transformers.EsmcForMaskedLM(transformers.EsmcConfig(**sizes, intermediate_size=inner))
         else:
+            is_elder = spec.max_residues is not None
             config = transformers.EsmConfig(
                 **sizes,
                 intermediate_size=4 * spec.d_model,
                 vocab_size=33,
                 mask_token_id=32,
                 pad_token_id=1,
-                position_embedding_type="rotary",
-                emb_layer_norm_before=False,
+                position_embedding_type="absolute" if is_elder else "rotary",
+                max_position_embeddings=1026,
+                emb_layer_norm_before=is_elder and "contacts" in spec.provides,
             )
+            assert has_trained_contacts(config.to_dict()) == ("contacts" in spec.provides)
             model = transformers.EsmForMaskedLM(config)
     model.tie_weights()
     assert sum(p.numel() for p in model.parameters()) == spec.n_parameters
@@ -44,12 +48,31 @@ def test_parameters_follow_from_the_shape(spec):
 
 def test_contacts_are_offered_where_a_regression_was_trained():
     for spec in HUB:
-        assert ("contacts" in spec.provides) == (spec.family == "esm")
+        is_esm1v = "esm1v" in spec.repo_id
+        assert ("contacts" in spec.provides) == (spec.family == "esm" and not is_esm1v)
         assert spec.provides >= CORE
 
 
+def test_learned_positions_end_at_1022():
+    limits = {spec.repo_id: spec.max_residues for spec in HUB if spec.max_residues is not None}
+    members = [f"facebook/esm1v_t33_650M_UR90S_{number}" for number in range(1, 6)]
+    assert limits == dict.fromkeys(["facebook/esm1b_t33_650M_UR50S", *members], 1022)
+
+
+def test_an_ensemble_is_its_members():
+    [ensemble] = [spec for spec in CATALOG.values() if spec.members]
+    members = [CATALOG[name] for name in ensemble.members]
+    assert len(members) == len({member.repo_id for member in members}) == 5
+    assert ensemble.provides == {"logits"}
+    assert ensemble.n_parameters == sum(member.n_parameters for member in members)
+    for field in ("n_layers", "n_heads", "d_model", "max_residues", "trained_residues", "licence"):
+        assert {getattr(member, field) for member in members} == {getattr(ensemble, field)}
+
+
 def test_revisions_and_hashes_are_whole():
-    assert {spec.repo_id for spec in HUB} - REVISIONS.keys() == {"facebook/esm2_t48_15B_UR50D"}
+    unpinned = {spec.repo_id for spec in HUB} - REVISIONS.keys()
+    elders = {spec.repo_id for spec in HUB if spec.max_residues is not None}
+    assert unpinned == {"facebook/esm2_t48_15B_UR50D"} | elders
     assert REVISIONS.keys() == HASHES.keys()
     digits = set("0123456789abcdef")
     for revision in REVISIONS.values():

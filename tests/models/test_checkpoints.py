@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models.catalog import CATALOG
 from esmviz.models.checkpoints import load
-from esmviz.models.folders import describe, read_config, revision, tensor_shapes
+from esmviz.models.folders import describe, revision, tensor_shapes
 from esmviz.models.transformer import TransformerBackend
 from esmviz.types import ProteinRecord, Request
 
@@ -44,7 +45,7 @@ def test_description(saved):
     assert describe(saved / "esmc", "own").provides == {"logits", "hidden_states", "attentions"}
 
 
-@pytest.mark.parametrize("kind", ["esm2", "esm1b", "esmc"])
+@pytest.mark.parametrize("kind", ["esm2", "esm1b", "esm1v", "esmc"])
 def test_parameters_are_counted(saved, references, kind):
     assert describe(saved / kind, "own").n_parameters == sum(p.numel() for p in references[kind].parameters())
 
@@ -57,11 +58,21 @@ def test_a_card_may_say_that_contacts_are_untrained(folder):
     assert load(folder, spec, "cpu").contact_regression() is None
 
 
-def test_esm1v_carries_a_random_contact_head(saved, tmp_path):
-    shutil.copytree(saved / "esm1b", tmp_path / "v")
-    config = read_config(tmp_path / "v") | {"emb_layer_norm_before": False}
-    (tmp_path / "v" / "config.json").write_text(json.dumps(config))
-    assert "contacts" not in describe(tmp_path / "v", "v").provides
+def test_esm1v_carries_a_random_contact_head(saved):
+    assert "esm.contact_head.regression.weight" in tensor_shapes(saved / "esm1v")
+    spec = describe(saved / "esm1v", "v")
+    assert "contacts" not in spec.provides
+    for asked in (spec, replace(spec, provides=spec.provides | {"contacts"})):
+        assert load(saved / "esm1v", asked, "cpu").contact_regression() is None
+
+
+@pytest.mark.parametrize("kind", ["esm1b", "esm1v"])
+def test_learned_positions_are_not_left_out(saved, tmp_path, kind):
+    """A rotary model may carry them without need; where they are needed a missing one is refused."""
+    folder = shutil.copytree(saved / kind, tmp_path / kind)
+    name = "esm.embeddings.position_embeddings.weight"
+    rewrite(folder, lambda tensors: tensors.pop(name))
+    refused(folder, f"lacks: {name}")
 
 
 def test_a_missing_tensor_is_refused(folder):

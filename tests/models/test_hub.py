@@ -17,6 +17,8 @@ from esmviz.models.catalog import CATALOG
 SPEC = CATALOG["esm2-8m"]
 WEIGHTS = bytes(range(256)) * 100_000  # 25 MB: the client reads 10 MB at a time, a cancel comes between two
 FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS, "tf_model.h5": b"not wanted"}
+OLD_FILES = {"config.json": b"{}", "pytorch_model.bin": WEIGHTS[:1000], "tf_model.h5": b"not wanted"}
+NEWEST = "e" * 40  # commit of the repositories of which none is pinned
 
 SCRIPT = """
 import json, sys
@@ -24,17 +26,19 @@ from esmviz.errors import EsmvizError
 from esmviz.models import hub
 from esmviz.models.catalog import CATALOG
 
-spec, known, stop_at = CATALOG["esm2-8m"], json.loads(sys.argv[1]), int(sys.argv[2])
+specs, known, stop_at = [CATALOG[n] for n in sys.argv[3].split()], json.loads(sys.argv[1]), int(sys.argv[2])
+spec = specs[-1]
 hub.HASHES = {spec.repo_id: known}
 seen = []
 answer = {"before": hub.local_folder(spec) is not None}
 try:
-    hub.download(spec, lambda done, total: seen.append((done, total)), lambda: bool(seen) and seen[-1][0] > stop_at)
+    hub.download(specs, lambda done, total: seen.append((done, total)), lambda: bool(seen) and seen[-1][0] > stop_at)
 except EsmvizError as error:
     answer |= {"error": type(error).__name__, "text": str(error)}
 answer |= {"seen": [seen[0], seen[-1]] if seen else [], "rises": seen == sorted(seen)}
 folder = hub.local_folder(spec)
 answer["files"] = sorted(p.name for p in folder.iterdir()) if folder else []
+answer["commit"] = folder.name if folder else ""
 print(json.dumps(answer))
 """
 
@@ -48,13 +52,17 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def answer(self, with_body):
         path = self.path.partition("?")[0]
+        files = OLD_FILES if "/esm1" in path else FILES
+        commit = SPEC.revision if files is FILES else NEWEST
         if path.startswith("/api/"):
-            siblings = [{"rfilename": name, "size": len(data)} for name, data in FILES.items()]
-            body = json.dumps({"id": SPEC.repo_id, "sha": SPEC.revision, "siblings": siblings}).encode()
+            siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
+            repo_id = "/".join(path.split("/")[3:5])
+            body = json.dumps({"id": repo_id, "sha": commit, "siblings": siblings}).encode()
             headers = {"Content-Type": "application/json"}
         else:
-            body = FILES[path.rpartition("/")[2]]
-            headers = {"X-Repo-Commit": SPEC.revision, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
+            assert path.split("/")[4] in (commit, "main"), path
+            body = files[path.rpartition("/")[2]]
+            headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
         self.send_response(200)
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
@@ -78,12 +86,12 @@ def server():
 
 @pytest.fixture
 def fetch(tmp_path):
-    def call(endpoint, known=None, stop_at=1 << 40, **environ):
+    def call(endpoint, known=None, stop_at=1 << 40, models="esm2-8m", **environ):
         # `make test` runs offline; these tests ask a server of their own.
         outside = {name: value for name, value in os.environ.items() if "OFFLINE" not in name}
         given = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, json.dumps(known or {}), str(stop_at)],
+            [sys.executable, "-c", SCRIPT, json.dumps(known or {}), str(stop_at), models],
             env={**outside, **given, **environ},
             capture_output=True,
             text=True,
@@ -105,6 +113,26 @@ def test_a_download_reports_bytes_and_leaves_the_files(server, fetch):
     assert not answer["before"]
     again = fetch(server)
     assert again["before"]
+
+
+def test_without_a_pinned_revision_the_resolved_commit_is_recorded(server, fetch):
+    assert CATALOG["esm1b"].revision is None
+    answer = fetch(server, models="esm1b")
+    assert "error" not in answer, answer
+    assert answer["files"] == ["config.json", "pytorch_model.bin"]
+    assert answer["commit"] == NEWEST
+    assert fetch("http://127.0.0.1:9", models="esm1b")["before"]  # found again without asking anybody
+
+
+def test_several_models_are_one_download(server, fetch):
+    names = CATALOG["esm1v"].members
+    answer = fetch(server, models=" ".join(names))
+    assert "error" not in answer, answer
+    total = len(names) * (len(OLD_FILES["config.json"]) + len(OLD_FILES["pytorch_model.bin"]))
+    assert answer["seen"][-1] == [total, total]
+    assert answer["rises"]
+    for name in names:
+        assert fetch("http://127.0.0.1:9", models=name)["commit"] == NEWEST
 
 
 def test_a_cancelled_download_is_not_present(server, fetch):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from esmviz.errors import OutOfMemoryError, OutputNotProvidedError, SequenceTooLongError
-from esmviz.models.base import AMINO_ACID_TOKENS, MASK, tokens
+from esmviz.models.base import AMINO_ACID_TOKENS, MASK, VOCABULARY, tokens
 from esmviz.models.transformer import TransformerBackend
 from esmviz.types import (
     AMINO_ACIDS,
@@ -17,7 +17,7 @@ from esmviz.types import (
     Thumbnails,
 )
 
-KINDS = ("esm2", "esm1b", "esmc")
+KINDS = ("esm2", "esm1b", "esm1v", "esmc")
 CLOSE = {"rtol": 0, "atol": 1e-4}
 ALL_LAYERS = Request(logits=True, layers=(0, 1, 2, 3), keep_residues=True)
 
@@ -134,9 +134,10 @@ def test_contacts_equal_transformers(kind, backends, references, mixed):
         assert expected.shape == (len(record), len(record))
 
 
-def test_contacts_are_not_offered_without_a_trained_head(backends, mixed):
+@pytest.mark.parametrize("kind", ["esm1v", "esmc"])
+def test_contacts_are_not_offered_without_a_trained_head(kind, backends, mixed):
     with pytest.raises(OutputNotProvidedError, match="contacts"):
-        backends["esmc"].run(mixed, Request(probes=(ContactHead(),)))
+        backends[kind].run(mixed, Request(probes=(ContactHead(),)))
 
 
 def test_heads_may_come_in_several_portions(pair, mixed, monkeypatch):
@@ -174,9 +175,9 @@ def test_token_dropout_counts_masks_per_protein(backends, references):
     np.testing.assert_allclose(scale.numpy(), expected, rtol=1e-6)
 
 
-def test_a_changed_letter_moves_its_own_residue_most(backends):
-    """Layer 0 depends on the letter alone, so a shifted index would show for any of the 25."""
-    backend = backends["esm2"]
+def test_a_changed_letter_moves_its_own_residue_most(pair):
+    """Layer 0 depends on the letter and its position alone, so a shifted index would show for any of the 25."""
+    backend, _ = pair
     letters = AMINO_ACIDS + "BZXUO"
     base = one(backend, ProteinRecord("a", "M" * 30), Request(layers=(0,), keep_residues=True)).hidden_states[
         0
@@ -270,11 +271,65 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(backends, mixed, monkey
         list(backends["esm2"].run(mixed, Request(logits=True)))
 
 
-def test_absolute_positions_have_a_hard_limit(backends):
-    assert backends["esm1b"].spec.max_residues == 60
-    assert one(backends["esm1b"], ProteinRecord("p", "M" * 60), Request(logits=True)).logits.shape == (60, 20)
+@pytest.mark.parametrize("kind", ["esm1b", "esm1v"])
+def test_absolute_positions_have_a_hard_limit(kind, backends, references):
+    backend, longest = backends[kind], ProteinRecord("p", "MKVLAW" * 10)
+    assert backend.spec.max_residues == len(longest) == 60
+    expected = eagerly(references[kind], tokens(longest)).logits[0, 1:-1, list(AMINO_ACID_TOKENS)]
+    np.testing.assert_allclose(one(backend, longest, Request(logits=True)).logits, expected, **CLOSE)
+    with pytest.raises(IndexError):
+        eagerly(references[kind], tokens(ProteinRecord("p", "M" * 61)))
     with pytest.raises(SequenceTooLongError, match="61 residues"):
-        backends["esm1b"].run([ProteinRecord("p", "M" * 61)], Request(logits=True))
+        backend.run([ProteinRecord("p", "M" * 61)], Request(logits=True))
+
+
+def test_equal_to_a_padded_batch_of_transformers(pair, mixed):
+    """As others run them: padded, with a mask; without the mask their numbers would be others."""
+    backend, reference = pair
+    longest = max(map(len, mixed)) + 2
+    ids = torch.full((len(mixed), longest), VOCABULARY.index("<pad>"))
+    for row, record in zip(ids, mixed, strict=True):
+        row[: len(record) + 2] = torch.from_numpy(tokens(record))
+    with torch.inference_mode():
+        padded = reference(ids, attention_mask=(ids != 1).long(), output_hidden_states=True)
+        unmasked = reference(ids, attention_mask=torch.ones_like(ids)).logits
+    for index, (record, output) in enumerate(zip(mixed, backend.run(mixed, ALL_LAYERS), strict=True)):
+        inside = slice(1, len(record) + 1)
+        logits = padded.logits[index, inside, list(AMINO_ACID_TOKENS)]
+        np.testing.assert_allclose(output.logits, logits, **CLOSE)
+        hidden = torch.stack(padded.hidden_states)[:, index, inside]
+        np.testing.assert_allclose(output.hidden_states, hidden, **CLOSE)
+    assert (unmasked - padded.logits)[3].abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["esm2", "esm1b", "esm1v"])
+def test_token_dropout_scales_without_any_mask_too(kind, backends, references):
+    """0.88 at inference; transformers' own answer without it is another."""
+    record, reference = ProteinRecord("p", "MKVLAWGH"), references[kind]
+    ours = one(backends[kind], record, Request(layers=(0,), keep_residues=True)).hidden_states[0]
+    embeddings = reference.esm.embeddings
+    embeddings.token_dropout = False
+    try:
+        without = eagerly(reference, tokens(record)).hidden_states[0][0, 1:-1].numpy()
+    finally:
+        embeddings.token_dropout = True
+    np.testing.assert_allclose(
+        ours, eagerly(reference, tokens(record)).hidden_states[0][0, 1:-1], rtol=0, atol=1e-5
+    )
+    assert np.abs(ours - without).max() > 1e-2
+    if kind == "esm2":
+        np.testing.assert_allclose(ours, 0.88 * without, rtol=1e-5)
+
+
+def test_special_tokens_are_those_of_transformers(pair, mixed):
+    """BOS and EOS take part: without them the residues' numbers would be others."""
+    backend, reference = pair
+    record = mixed[0]
+    ours = one(backend, record, Request(layers=(-1,), pooling="bos", keep_residues=True, logits=True))
+    expected = eagerly(reference, tokens(record)).hidden_states[-1][0].numpy()
+    np.testing.assert_allclose(ours.pooled[0], expected[0], **CLOSE)
+    bare = eagerly(reference, tokens(record)[1:-1]).logits[0, :, list(AMINO_ACID_TOKENS)].numpy()
+    assert np.abs(ours.logits - bare).max() > 1e-2
 
 
 def test_blocks_nobody_asked_for_are_not_run(backends, mixed, monkeypatch):

@@ -299,6 +299,44 @@ def test_a_model_without_the_output_names_others(monkeypatch, app):
     assert not at.exception
 
 
+@pytest.fixture
+def ensemble_app(app, monkeypatch, ensemble_models):
+    """The app where ``both`` can be chosen, which gives logits alone."""
+    bench = Workbench(Settings(default_model="both"), models=ensemble_models)
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [("similarity", "hidden states"), ("attention", "attentions"), ("clusters", "hidden states")],
+)
+def test_pages_that_need_more_than_logits_name_the_models_that_give_it(ensemble_app, name, output):
+    at = ensemble_app(name)
+    assert not at.exception
+    assert f"both gives no {output}. These do: fake, one, two." in words(at)
+    assert not figures(at)
+    settled(at.selectbox(key="model").set_value("one").run())
+    assert len(figures(at)) == 1
+
+
+@pytest.mark.parametrize("name", ["home", "logits", "models"])
+def test_logits_alone_are_enough_for_the_other_pages(ensemble_app, name):
+    at = ensemble_app(name, model="both")
+    assert not at.exception
+    assert not at.warning or "predict" in words(at)  # the fake is known not to predict effects
+    assert not at.error
+    assert len(figures(at)) == (0 if name == "models" else 1)
+
+
+def test_masked_marginals_of_an_ensemble(ensemble_app, ensemble_models):
+    at = ensemble_app("logits", protein="CRAM_CRAAB")
+    settled(at.radio(key="scheme").set_value("masked marginals").run())
+    assert not at.exception
+    assert "masked marginals" in figures(at)[0]
+    assert ensemble_models.backends["fake"].n_calls == 0
+
+
 def test_an_unforeseen_failure_is_a_number_without_the_sequence(monkeypatch, app, caplog):
     def fail(record):
         raise RuntimeError(f"secret {record.sequence}")
