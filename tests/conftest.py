@@ -3,6 +3,7 @@
 Keep it small: what one folder needs belongs into that folder's conftest.py.
 """
 
+import json
 import os
 from dataclasses import replace
 
@@ -53,3 +54,43 @@ def ensemble_models(fake):
 def workbench(fake):
     """A real Workbench whose only model is ``fake``."""
     return Workbench(Settings(default_model="fake"), models=FakeModels(fake))
+
+
+@pytest.fixture(scope="session")
+def esm3_reference():
+    """A small ESM3 of the esm package's own modules; its other tokenizers would be downloaded."""
+    from types import SimpleNamespace
+
+    import torch
+
+    from esmviz.models import esm_package
+
+    if not esm_package.is_installed():
+        pytest.skip(f"the esm package is not installed: {esm_package.COMMAND}")
+    from esm.models.esm3 import ESM3
+    from esm.tokenization import EsmSequenceTokenizer
+
+    torch.manual_seed(7)
+    model = ESM3(64, 4, 8, 3, None, None, None, SimpleNamespace(sequence=EsmSequenceTokenizer()))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() > 1:
+                weight.normal_(0, 0.15)
+            elif not name.endswith("weight"):
+                weight.normal_(0, 0.2)
+            if name.endswith(("q_ln.weight", "k_ln.weight")):
+                weight.fill_(2.0)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def esm3_folder(tmp_path_factory, esm3_reference):
+    """A folder with its file; never write into it."""
+    import torch
+
+    from esmviz.models.folders import ESM3_FILES
+
+    folder = tmp_path_factory.mktemp("esm3")
+    torch.save(esm3_reference.state_dict(), folder / ESM3_FILES[0])
+    (folder / "config.json").write_text(json.dumps({"n_heads": 4}))
+    return folder

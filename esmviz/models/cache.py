@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from esmviz.errors import CorruptCheckpointError, ModelUnavailableError, UnknownModelError
-from esmviz.models import hub, memory
+from esmviz.models import esm_package, hub, memory
 from esmviz.models.base import Backend, ModelStatus
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
-from esmviz.models.folders import describe, revision
+from esmviz.models.folders import describe, is_checkpoint, revision
 from esmviz.types import ModelSpec, Precision
+
+NEEDS_ESM_PACKAGE = {"esm3"}  # families
 
 
 class ModelCache:
@@ -154,6 +156,8 @@ class ModelCache:
             raise hub.unavailable(spec, "")
         if not spec.provides:  # a folder whose description failed: describe it again for the error
             describe(folder, name)
+        if spec.family in NEEDS_ESM_PACKAGE and not esm_package.is_installed():
+            raise esm_package.unavailable(spec.name)
         self._make_room(spec)
         from esmviz.models.checkpoints import load
         from esmviz.models.transformer import TransformerBackend
@@ -223,7 +227,7 @@ class ModelCache:
         folder = self._folder_of(name)
         if folder is None and spec.repo_id:
             folder = hub.local_folder(spec)
-        return folder if folder is not None and (folder / "config.json").is_file() else None
+        return folder if folder is not None and is_checkpoint(folder) else None
 
     def _describe(self, folder: Path, name: str) -> ModelSpec:
         try:
@@ -236,13 +240,17 @@ class ModelCache:
     def _trouble(self, spec: ModelSpec, missing: list[ModelSpec]) -> str:
         if not spec.provides:
             return spec.note
+        troubles = []
         if missing and spec.members:
-            return f"Not on this machine: {', '.join(part.name for part in missing)}."
-        if missing:
-            return (
-                "Not on this machine." if spec.repo_id else "Its weights are missing from this installation."
+            troubles.append(f"Not on this machine: {', '.join(part.name for part in missing)}.")
+        elif missing:
+            is_elsewhere = bool(spec.repo_id)
+            troubles.append(
+                "Not on this machine." if is_elsewhere else "Its weights are missing from this installation."
             )
-        return ""
+        if spec.family in NEEDS_ESM_PACKAGE and not esm_package.is_installed():
+            troubles.append(str(esm_package.unavailable(spec.name)))
+        return " ".join(troubles)
 
 
 def _collect() -> None:

@@ -152,6 +152,29 @@ def _esm1v() -> tuple[ModelSpec, ...]:
     return ensemble, *members
 
 
+def _esm3_open() -> ModelSpec:
+    repo_id = "biohub/esm3-sm-open-v1"
+    return ModelSpec(
+        name="esm3-open",
+        family="esm3",
+        repo_id=repo_id,
+        revision=REVISIONS[repo_id],
+        n_layers=48,
+        n_heads=24,
+        d_model=1536,
+        n_parameters=1_401_735_748,
+        max_residues=None,
+        licence="MIT",
+        provides=CORE,
+        title="ESM3 open",
+        url=f"https://huggingface.co/{repo_id}",
+        # No published_spearman: ProteinGym's compute_fitness_esm3.py reads a structure of each protein (--pdb_dir).
+        note="Needs the esm package. Here it is given the sequence alone; the Spearman of 0.466 that ProteinGym lists "
+        "was measured with structures as input.",
+        trained_residues=2046,  # a context of 2048 tokens (Biohub/esm#289)
+    )
+
+
 _MODELS = (
     _mini(),
     _hub(
@@ -224,6 +247,7 @@ _MODELS = (
     ),
     _hub("esmc-600m", "biohub/ESMC-600M", (36, 18, 1152), 575_036_992, 0.405, "Deeper and wider than 300M."),
     _hub("esmc-6b", "biohub/ESMC-6B", (80, 40, 2560), 6_352_005_184, None, "Needs a large GPU."),
+    _esm3_open(),
 )
 
 CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in _MODELS}

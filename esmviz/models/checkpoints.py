@@ -17,7 +17,7 @@ LEFT_OVER = ("position_ids", "position_embeddings.weight", "inv_freq")
 
 
 def load(folder: Path, spec: ModelSpec, device: str) -> Network:
-    """Load a Hugging Face folder as float32.
+    """Load a checkpoint folder as float32.
 
     Raises
     ------
@@ -32,15 +32,19 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Network:
                 f"{folder.name} is not {spec.name}: its {what} is {getattr(found, what)}, "
                 f"not {getattr(spec, what)}.",
             )
+    if spec.family == "esm3":
+        from esmviz.models import esm3_checkpoint
+
+        return esm3_checkpoint.load(folder, spec, device)
     name = architecture(found.family, found.predictor)
     if name != architecture(spec.family, spec.predictor):
         raise CorruptCheckpointError(f"{folder.name} is not {spec.name}: it is {name}.")
     model, info = _from_pretrained(folder, name)
     missing = {name for name in info["missing_keys"] if not name.startswith(CONTACT_HEAD)}
-    _refuse(folder, "lacks", missing)
-    _refuse(folder, "has in another shape", {str(key[0]) for key in info["mismatched_keys"]})
+    refuse(folder, "lacks", missing)
+    refuse(folder, "has in another shape", {str(key[0]) for key in info["mismatched_keys"]})
     unexpected = {name for name in info["unexpected_keys"] if not name.endswith(LEFT_OVER)}
-    _refuse(folder, "has beyond the model's", unexpected)
+    refuse(folder, "has beyond the model's", unexpected)
     has_contacts = "contacts" in found.provides & spec.provides and missing == info["missing_keys"]
     return _network(spec.family, settle(model).to(device), has_contacts)
 
@@ -84,10 +88,11 @@ def _refuse_shapes(folder: Path, planned: Shapes) -> None:
     """Compare before anything is allocated: a config of another layout takes the shape of ESM C 6B, 25 GB."""
     found = tensor_shapes(folder) or {}
     differing = {name for name, shape in found.items() if planned.get(name, shape) != shape}
-    _refuse(folder, "has in another shape", differing)
+    refuse(folder, "has in another shape", differing)
 
 
-def _refuse(folder: Path, how: str, names: set[str]) -> None:
+def refuse(folder: Path, how: str, names: set[str]) -> None:
+    """Raise CorruptCheckpointError where there are names of tensors that should not be."""
     if names:
         some = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise CorruptCheckpointError(f"{folder.name} {how}: {some}.", "Half-loaded weights are not run.")

@@ -24,6 +24,8 @@ BLOCKS = {"esm": "esm.encoder.layer.", "esmc": "esmc.layers."}
 WIDTHS = {"esm": 33, "esmc": 64}
 # No logits, for want of a head; no contacts, as their regression was fitted to the attention before fine-tuning.
 PREDICTOR_PROVIDES: frozenset[Output] = frozenset({"hidden_states", "attentions", "predictions"})
+# ESM3's one file, laid into a folder by hand or as the hub has it; its config.json is empty.
+ESM3_FILES = ("esm3_sm_open_v1.pth", "data/weights/esm3_sm_open_v1.pth")
 
 
 def describe(folder: Path, name: str) -> ModelSpec:
@@ -43,6 +45,10 @@ def describe(folder: Path, name: str) -> ModelSpec:
 
 
 def _described(folder: Path, name: str) -> ModelSpec:
+    if _esm3_file(folder) is not None:
+        from esmviz.models import esm3_checkpoint
+
+        return esm3_checkpoint.describe(folder, name)
     config = read_config(folder)
     family = _family(folder, config)
     shapes = tensor_shapes(folder)
@@ -96,8 +102,19 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / "config.json")
 
 
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder looks like a checkpoint at all."""
+    return (folder / "config.json").is_file() or _esm3_file(folder) is not None
+
+
+def _esm3_file(folder: Path) -> Path | None:
+    return next((folder / name for name in ESM3_FILES if (folder / name).is_file()), None)
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Files that hold the tensors, safetensors preferred, shards in order."""
+    if (path := _esm3_file(folder)) is not None:
+        return [path]
     for single in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{single}.index.json"
         if (folder / single).is_file():

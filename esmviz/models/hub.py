@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CancelledError, CorruptCheckpointError, EsmvizError, ModelUnavailableError
+from esmviz.models.folders import ESM3_FILES
 from esmviz.models.pins import HASHES, REVISIONS
 from esmviz.types import ModelSpec
 
@@ -18,7 +19,7 @@ WAYS_OUT = (
     "ESMVIZ_MODELS_DIR to a folder of checkpoints; HF_HUB_OFFLINE and ESMVIZ_OFFLINE must not be 1."
 )
 TEXTS = (".json", ".txt")
-WEIGHTS = (".safetensors", ".bin")
+WEIGHTS = (".safetensors", ".bin", ".pth")
 
 Progress = Callable[[int, int], None]
 Cancel = Callable[[], bool]
@@ -43,14 +44,19 @@ def local_folder(spec: ModelSpec) -> Path | None:
 
 def unavailable(spec: ModelSpec, reason: str, missing: Sequence[ModelSpec] = ()) -> ModelUnavailableError:
     """The error of a model whose weights cannot be had, with the ways out; ``missing`` are members of an ensemble."""
-    command = " && ".join(
-        f"hf download {part.repo_id}" + (f" --revision {part.revision}" if part.revision else "")
-        for part in missing or (spec,)
-    )
+    command = " && ".join(_command(part) for part in missing or (spec,))
     lacks = f" (it lacks {', '.join(part.name for part in missing)})" if spec.members else ""
     return ModelUnavailableError(
         f"{spec.name} is not on this machine{lacks}{reason}.", f"{WAYS_OUT} Command: {command}"
     )
+
+
+def _command(spec: ModelSpec) -> str:
+    """How to fetch a model by hand; of a repository with more models, only the files of this one."""
+    nested = [name for name in ESM3_FILES if name in HASHES.get(spec.repo_id, {})]
+    files = ["config.json", *nested] if nested else []
+    revision = ["--revision", spec.revision] if spec.revision else []
+    return " ".join(["hf download", spec.repo_id, *files, *revision])
 
 
 def download(specs: Sequence[ModelSpec], progress: Progress, cancel: Cancel) -> None:
@@ -130,6 +136,8 @@ def wanted_files(sizes: dict[str, int]) -> dict[str, int]:
     >>> list(wanted_files({"config.json": 1, "model.safetensors": 9, "pytorch_model.bin": 9, "tf_model.h5": 9}))
     ['config.json', 'model.safetensors']
     """
+    if nested := [name for name in ESM3_FILES if name in sizes]:
+        return {name: size for name, size in sizes.items() if name in ("config.json", nested[0])}
     has_safetensors = any(name.endswith(".safetensors") for name in sizes)
     weights = ".safetensors" if has_safetensors else ".bin"
     index = f"{weights}.index.json"

@@ -11,6 +11,7 @@ REVISIONS = {
     "biohub/ESMC-300M": "a59b831785f907e96e6a246b1d142bfb76df31ee",
     "biohub/ESMC-600M": "a7e82012c83126b9eedb055fea9fa84b6c02f094",
     "biohub/ESMC-6B": "45b0fa5d7fb06faefbd5e3b89bdcef35d564e79a",
+    "biohub/esm3-sm-open-v1": "47f0545b2b6daf26a93439a3cd610f4f7f3d5478",
 }
 
 
@@ -63,5 +64,9 @@ HASHES = {
             "1e1cb62f060a34e18f54a31a76683ef888b8cec59e73315f5b31d25d45a1f88c",
             "56c73e13ae96e777ce65eee99364056069ef93b646470f352f83c5f1037b1b18",
         ),
+    },
+    "biohub/esm3-sm-open-v1": {
+        "config.json": "0967ef424bce6791893e9a57bb952f80fd536e93",
+        "data/weights/esm3_sm_open_v1.pth": "5ead5a135c658068db6a4f1b933e72d6110992c4668822e1c0e2dcc53e38acd9",
     },
 }

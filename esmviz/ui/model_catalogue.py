@@ -77,10 +77,10 @@ def detail(spec: ModelSpec) -> None:
     st.caption(f"Needs about {needed:.1f} GB of memory; {free:.1f} GB are free on this machine.")
     if status.loaded:
         st.success("Loaded and ready.")
-    elif status.present and status.fits:
-        st.info("On this machine. It loads at first use.")
     elif status.reason:
         st.warning(plain(status.reason))
+    elif status.present and status.fits:
+        st.info("On this machine. It loads at first use.")
     if spec.card:
         with st.expander("Model card: what it was trained on, and what was measured"):
             st.markdown(spec.card)

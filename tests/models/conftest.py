@@ -162,6 +162,16 @@ def together(ensemble, loaded):
     return EnsembleBackend(ensemble, revisions, Loaded(loaded), max_tokens=64)
 
 
+@pytest.fixture(scope="session")
+def esm3_backend(esm3_folder):
+    """Our backend of it; rows of at most 64 tokens, so that several are needed."""
+    from esmviz.models.checkpoints import load
+    from esmviz.models.transformer import TransformerBackend
+
+    spec = describe(esm3_folder, "esm3")
+    return TransformerBackend(spec, "0" * 64, load(esm3_folder, spec, "cpu"), max_tokens=64)
+
+
 @pytest.fixture
 def edit_config(folder):
     """Change fields of the spoilt folder's config; None removes one."""

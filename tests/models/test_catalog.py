@@ -4,6 +4,7 @@ import pytest
 import torch
 import transformers
 
+from esmviz.models import esm_package
 from esmviz.models.catalog import CATALOG, CORE, MINI_FOLDER
 from esmviz.models.folders import describe, has_trained_contacts
 from esmviz.models.pins import HASHES, REVISIONS
@@ -13,7 +14,7 @@ HUB = [spec for spec in CATALOG.values() if spec.repo_id]
 
 def test_names_and_repositories_are_unique():
     assert list(CATALOG) == [spec.name for spec in CATALOG.values()]
-    assert len({spec.repo_id for spec in HUB}) == len(HUB) == 15
+    assert len({spec.repo_id for spec in HUB}) == len(HUB) == 16
     assert next(iter(CATALOG)) == "mini"
 
 
@@ -24,8 +25,14 @@ def test_parameters_follow_from_the_shape(spec):
         "num_hidden_layers": spec.n_layers,
         "num_attention_heads": spec.n_heads,
     }
+    if spec.family == "esm3" and not esm_package.is_installed():
+        pytest.skip(f"the esm package is not installed: {esm_package.COMMAND}")
     with torch.device("meta"):
-        if spec.family == "esmc":
+        if spec.family == "esm3":
+            from esm.models.esm3 import ESM3
+
+            model = ESM3(spec.d_model, spec.n_heads, 256, spec.n_layers, None, None, None, None)
+        elif spec.family == "esmc":
             inner = -(-spec.d_model * 8 // 3 // 256) * 256
             model = transformers.EsmcForMaskedLM(transformers.EsmcConfig(**sizes, intermediate_size=inner))
         else:
@@ -42,7 +49,8 @@ def test_parameters_follow_from_the_shape(spec):
             )
             assert has_trained_contacts(config.to_dict()) == ("contacts" in spec.provides)
             model = transformers.EsmForMaskedLM(config)
-    model.tie_weights()
+    if spec.family != "esm3":
+        model.tie_weights()
     assert sum(p.numel() for p in model.parameters()) == spec.n_parameters
 
 

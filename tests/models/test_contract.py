@@ -27,7 +27,7 @@ RECORDS = [
 LOGITS = Request(logits=True)
 
 
-@pytest.fixture(params=["esm2", "esm1b", "esm1v", "esmc", "ensemble", "fake", "mini"], scope="module")
+@pytest.fixture(params=["esm2", "esm1b", "esm1v", "esmc", "esm3", "ensemble", "fake", "mini"], scope="module")
 def backend(request, backends, together):
     if request.param == "fake":
         from esmviz.models.fake import FakeBackend
@@ -41,6 +41,8 @@ def backend(request, backends, together):
         return ModelCache(device="cpu").backend("mini")
     if request.param == "ensemble":
         return together
+    if request.param == "esm3":
+        return request.getfixturevalue("esm3_backend")
     return backends[request.param]
 
 

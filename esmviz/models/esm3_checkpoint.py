@@ -1,0 +1,134 @@
+"""The file of ESM3, ``.pth``: what it holds, and the strict way from it to a network. No torch until one is read.
+
+``esm.pretrained`` is not used: it downloads from another repository, also where the files are here, and unpickles.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esmviz.errors import CorruptCheckpointError
+from esmviz.models import esm_package
+from esmviz.models.folders import read_config, weight_files
+from esmviz.types import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from esmviz.models.esm3 import Esm3Network
+
+WIDTH_OF_A_HEAD = 64  # in every model of EvolutionaryScale; the tensors do not tell
+EMBEDDING, GEOMETRIC = (
+    "encoder.sequence_embed.weight",
+    "transformer.blocks.0.geom_attn.distance_scale_per_head",
+)
+
+
+def describe(folder: Path, name: str) -> ModelSpec:
+    """The spec of a folder with an ESM3 file. Heads are 64 wide unless its ``config.json`` says ``n_heads``.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        When it is truncated, holds more than tensors, or another model.
+    """
+    tensors = read(folder)
+    d_model = tensors[EMBEDDING].shape[1]
+    return ModelSpec(
+        name=name,
+        family="esm3",
+        repo_id="",
+        revision=None,
+        n_layers=len({key.split(".")[2] for key in tensors if key.startswith("transformer.blocks.")}),
+        n_heads=_n_heads(folder, d_model),
+        d_model=d_model,
+        n_parameters=sum(tensor.numel() for tensor in tensors.values()),
+        max_residues=None,
+        licence="",
+        provides=frozenset({"logits", "hidden_states", "attentions"}),
+        title=name,
+        note="A checkpoint of your own.",
+    )
+
+
+def read(folder: Path) -> dict[str, Tensor]:
+    """Tensors by name, mapped from the file rather than copied; nothing else is unpickled."""
+    import torch
+
+    [path] = weight_files(folder)
+    try:
+        tensors: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a broken file makes torch raise
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise CorruptCheckpointError(f"{path.name} cannot be loaded: {first}", "Copy it again.") from error
+    is_plain = isinstance(tensors, dict) and all(
+        isinstance(key, str) and isinstance(tensor, torch.Tensor) and tensor.is_floating_point()
+        for key, tensor in tensors.items()
+    )
+    if not is_plain or not {EMBEDDING, GEOMETRIC} <= tensors.keys() or tensors[EMBEDDING].dim() != 2:
+        raise CorruptCheckpointError(f"{path.name} holds another layout than ESM3's.")
+    return dict(tensors)
+
+
+def load(folder: Path, spec: ModelSpec, device: str) -> Esm3Network:
+    """Load a folder with an ESM3 file as float32.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        For a tensor missing, unexpected or of another shape.
+    ModelUnavailableError
+        Where the esm package is missing or cannot be imported.
+    """
+    import torch
+
+    from esmviz.models.checkpoints import refuse
+    from esmviz.models.esm3 import Esm3Network
+    from esmviz.models.network import settle
+
+    found = read(folder)
+    model = _planned(spec, n_geometric=found[GEOMETRIC].numel())
+    planned = model.state_dict()
+    refuse(folder, "lacks", planned.keys() - found.keys())
+    refuse(folder, "has beyond the model's", found.keys() - planned.keys())
+    differing = {name for name in planned if planned[name].shape != found[name].shape}
+    refuse(folder, "has in another shape", differing)
+    tensors = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in found.items()}
+    model.load_state_dict(tensors, assign=True)
+    for block in model.transformer.blocks:  # rotary frequencies are in no file
+        block.attn.rotary.reset_parameters()
+    return Esm3Network(settle(model).to(device))
+
+
+def _planned(spec: ModelSpec, n_geometric: int) -> Any:
+    """The model without memory. Its tokenizers and decoders would be downloaded, and are not needed."""
+    import torch
+
+    if not esm_package.is_installed():
+        raise esm_package.unavailable(spec.name)
+    try:
+        from esm.models.esm3 import ESM3
+    except ImportError as error:
+        raise esm_package.unavailable(spec.name, f"which cannot be imported ({error})") from error
+    with torch.device("meta"):
+        return ESM3(
+            d_model=spec.d_model,
+            n_heads=spec.n_heads,
+            v_heads=n_geometric,
+            n_layers=spec.n_layers,
+            structure_encoder_fn=None,
+            structure_decoder_fn=None,
+            function_decoder_fn=None,
+            tokenizers=None,
+        )
+
+
+def _n_heads(folder: Path, d_model: int) -> int:
+    config = read_config(folder) if (folder / "config.json").is_file() else {}
+    n_heads = int(config.get("n_heads", d_model // WIDTH_OF_A_HEAD))
+    if n_heads < 1 or d_model % n_heads:
+        raise CorruptCheckpointError(f"{folder.name}: {n_heads} heads do not share a width of {d_model}.")
+    return n_heads
