@@ -26,7 +26,7 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Network:
         another shape. Nothing half loaded is ever returned.
     """
     found = describe(folder, spec.name)
-    for what in ("family", "n_layers", "n_heads", "d_model"):
+    for what in ("family", "n_layers", "n_heads", "d_model", "max_residues"):
         if getattr(found, what) != getattr(spec, what):
             raise CorruptCheckpointError(
                 f"{folder.name} is not {spec.name}: its {what} is {getattr(found, what)}, "
@@ -45,8 +45,17 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Network:
     refuse(folder, "has in another shape", {str(key[0]) for key in info["mismatched_keys"]})
     unexpected = {name for name in info["unexpected_keys"] if not name.endswith(LEFT_OVER)}
     refuse(folder, "has beyond the model's", unexpected)
+    _refuse_another(folder, spec, sum(weight.numel() for weight in model.parameters()))
     has_contacts = "contacts" in found.provides & spec.provides and missing == info["missing_keys"]
     return _network(spec.family, settle(model).to(device), has_contacts)
+
+
+def _refuse_another(folder: Path, spec: ModelSpec, n_parameters: int) -> None:
+    """ESM-1b and ESM-1v agree in all their sizes and differ by one norm, which the number of parameters shows."""
+    if spec.repo_id and spec.max_residues is not None and n_parameters != spec.n_parameters:
+        raise CorruptCheckpointError(
+            f"{folder.name} is not {spec.name}: it has {n_parameters:,} parameters, not {spec.n_parameters:,}."
+        )
 
 
 def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:

@@ -1,13 +1,18 @@
 """ModelCache: names, presence, memory, loading once."""
 
+import json
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from esmviz.errors import CorruptCheckpointError, ModelUnavailableError, UnknownModelError
 from esmviz.models import checkpoints, memory
+from esmviz.models.base import AMINO_ACID_TOKENS, tokens
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG
 from esmviz.types import ProteinRecord, Request
@@ -89,6 +94,85 @@ def test_a_folder_named_like_a_catalogue_model_must_be_that_model(saved, models_
     assert cache.status("esm2-8m").present
     with pytest.raises(CorruptCheckpointError, match="its n_layers is 3, not 6"):
         cache.backend("esm2-8m")
+
+
+COMMIT = "c0ffee" + 34 * "0"
+
+
+@pytest.fixture
+def elder(references, monkeypatch):
+    """Make a catalogue name mean a small model, and save it where the test says, as its hub repository is: with
+    ``pytorch_model.bin`` alone, position ids, and the decoder tied to the embedding.
+    """
+
+    def save(name, kind, folder):
+        folder.mkdir(parents=True)
+        model = references[kind]
+        embedding = model.esm.embeddings.word_embeddings.weight.detach()
+        extra = {"esm.embeddings.position_ids": torch.arange(64)[None], "lm_head.decoder.weight": embedding}
+        model.config.save_pretrained(folder)
+        config = json.loads((folder / "config.json").read_text()) | {"architectures": ["EsmForMaskedLM"]}
+        (folder / "config.json").write_text(json.dumps(config))
+        torch.save({**model.state_dict(), **extra}, folder / "pytorch_model.bin")
+        small = {"n_layers": 3, "n_heads": 4, "d_model": 32, "max_residues": 60}
+        small["n_parameters"] = sum(weight.numel() for weight in references[name[:5]].parameters())
+        monkeypatch.setitem(CATALOG, name, replace(CATALOG[name], **small))
+        return model
+
+    return save
+
+
+def same_as(backend, model):
+    record = ProteinRecord("p", "MKVLAWGH")
+    ids = torch.from_numpy(tokens(record))[None]
+    with torch.inference_mode():
+        expected = model(ids, attention_mask=torch.ones_like(ids)).logits[0, 1:-1, list(AMINO_ACID_TOKENS)]
+    [output] = backend.run([record], Request(logits=True))
+    np.testing.assert_allclose(output.logits, expected, rtol=0, atol=1e-4)
+    return True
+
+
+ELDERS = [("esm1b", "esm1b"), ("esm1v-1", "esm1v"), ("esm1v-5", "esm1v")]
+
+
+@pytest.mark.parametrize(("name", "kind"), ELDERS)
+def test_an_elder_loads_from_the_hubs_cache_and_states_its_commit(cache, elder, tmp_path, name, kind):
+    """Of none of them a revision is pinned: the branch's commit, as the cache noted it, is the revision."""
+    assert CATALOG[name].revision is None
+    repo = tmp_path / "hub" / f"models--{CATALOG[name].repo_id.replace('/', '--')}"
+    model = elder(name, kind, repo / "snapshots" / COMMIT)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(COMMIT)
+    assert cache.status(name).present
+    backend = cache.backend(name)
+    assert backend.revision == backend.spec.revision == COMMIT
+    assert same_as(backend, model)
+    assert ("contacts" in backend.spec.provides) == (kind == "esm1b")
+
+
+@pytest.mark.parametrize(("name", "kind"), ELDERS)
+def test_an_elder_loads_from_a_folder_of_its_name(cache, elder, models_dir, name, kind):
+    model = elder(name, kind, models_dir / name)
+    assert cache.specs()[name] == CATALOG[name]
+    assert cache.status(name).present
+    backend = cache.backend(name)
+    assert len(backend.revision) == 64
+    assert same_as(backend, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "differs"),
+    [
+        ("esm1b", "esm1v", r"it has [\d,]+ parameters, not"),
+        ("esm1v-1", "esm1b", r"it has [\d,]+ parameters, not"),
+        ("esm1b", "esm2", "its max_residues is None, not 60"),
+    ],
+)
+def test_an_elder_is_not_taken_for_another(cache, elder, models_dir, name, kind, differs):
+    """Layers, heads and width are the same; what differs are learned positions and the norm before the blocks."""
+    elder(name, kind, models_dir / name)
+    with pytest.raises(CorruptCheckpointError, match=f"{name} is not {name}: {differs}"):
+        cache.backend(name)
 
 
 def test_weights_that_are_not_here_name_the_ways_out(cache):

@@ -17,7 +17,7 @@ from esmviz.errors import (
 from esmviz.models import checkpoints, hub, memory
 from esmviz.models.base import AMINO_ACID_TOKENS, MASK, tokens
 from esmviz.models.cache import ModelCache
-from esmviz.models.catalog import CATALOG
+from esmviz.models.catalog import CATALOG, CORE
 from esmviz.models.ensemble import ROWS_OF_A_TURN, EnsembleBackend
 from esmviz.types import AMINO_ACIDS, KeepHeads, ProteinRecord, Request
 
@@ -123,8 +123,8 @@ def cache(models_dir, ensemble, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setitem(CATALOG, "together", ensemble)
     for number, name in enumerate(ensemble.members, 1):
-        facts = replace(ensemble, name=name, repo_id=f"lab/m{number}", members=(), n_parameters=10_000_000)
-        facts = replace(facts, provides=frozenset({"logits", "hidden_states", "attentions"}))
+        facts = replace(ensemble, name=name, repo_id=f"lab/m{number}", members=())
+        facts = replace(facts, provides=CORE, n_parameters=ensemble.n_parameters // 3)
         monkeypatch.setitem(CATALOG, name, facts)
     return ModelCache(models_dir=models_dir, device="cpu", offline=True)
 
@@ -146,7 +146,7 @@ def test_a_missing_member_is_named(cache, models_dir):
     status = cache.status("together")
     assert not status.present
     assert status.reason == "Not on this machine: member-2."
-    assert status.download_bytes == 40_000_000
+    assert status.download_bytes == 4 * cache.spec("member-2").n_parameters
     with pytest.raises(ModelUnavailableError, match=r"lacks member-2.*hf download lab/m2$"):
         cache.backend("together")
     with pytest.raises(ModelUnavailableError, match="ESMVIZ_OFFLINE"):

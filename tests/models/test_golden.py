@@ -1,5 +1,6 @@
 """Numbers of the real models, where their weights can be had: in ESMVIZ_MODELS_DIR or in the hub's cache."""
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from esmviz.analysis.mutations import mutation_scores
 from esmviz.errors import EsmvizError
 from esmviz.models.base import AMINO_ACID_TOKENS
 from esmviz.models.cache import ModelCache
-from esmviz.types import ContactHead, ProteinRecord, Request
+from esmviz.models.catalog import CATALOG
+from esmviz.types import AMINO_ACIDS, ContactHead, ProteinRecord, Request
 
 pytestmark = pytest.mark.weights
 
@@ -42,6 +45,7 @@ def one(backend, sequence, request):
     return output
 
 
+LOGITS = Request(logits=True)
 LAST = Request(logits=True, layers=(-1,), pooling="mean", keep_residues=True)
 
 
@@ -93,3 +97,65 @@ def test_outputs_of_the_official_code(golden, models, name, file, distance, cosi
             assert np.linalg.norm(ours - theirs) <= distance * np.linalg.norm(theirs)
             norms = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
             assert ((ours * theirs).sum(-1) / norms).min() >= cosine
+
+
+@pytest.mark.parametrize(("name", "key"), [("esm1b", "esm1b"), ("esm1v-1", "esm1v")])
+def test_last_layer_of_the_elders(golden, models, name, key):
+    """bio_embeddings' reference files, after the final norm; its tolerance is 1e-3 of a value."""
+    model = backend(models, name)
+    for sequence, facts in golden["bio_embeddings_layer33"]["values"][key].items():
+        output = one(model, sequence, LAST)
+        close = {"rtol": 1e-3, "atol": 1e-4}
+        assert list(output.hidden_states[0].shape) == facts["shape"]
+        np.testing.assert_allclose(output.hidden_states[0, 0, :8], facts["[0,:8]"], **close)
+        np.testing.assert_allclose(output.pooled[0, :4], facts["mean[:4]"], **close)
+
+
+MEMBERS = CATALOG["esm1v"].members
+ROUNDING = 5e-3  # of a GPU that nobody named
+
+
+@pytest.fixture(scope="module")
+def wild_type(golden):
+    """TEM-1 of fair-esm's example: mature chain, numbered from 24."""
+    return golden["esm1v_BLAT_wt_marginals"]
+
+
+def score(model, facts):
+    """Score of a mutation like H24C: wild-type marginals."""
+    scores = mutation_scores(one(model, facts["sequence"], LOGITS).logits, facts["sequence"])
+    first = facts["offset_idx"]
+
+    def of(mutant):
+        wild, index, letter = mutant[0], int(mutant[1:-1]) - first, mutant[-1]
+        assert facts["sequence"][index] == wild
+        return float(scores[index, AMINO_ACIDS.index(letter)])
+
+    return of
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, i) for i, name in enumerate(MEMBERS, 1)])
+def test_mutations_as_scored_by_the_authors_of_esm1v(wild_type, models, name, number):
+    of = score(backend(models, name), wild_type)
+    for mutant in ("H24C", "H24E"):
+        assert of(mutant) == pytest.approx(wild_type[mutant][f"esm1v_t33_650M_UR90_{number}"], abs=ROUNDING)
+    expected = wild_type["spearman_vs_2500"][f"esm1v_t33_650M_UR90_{number}"]
+    assert spearman(of, wild_type) == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_ensemble_scores_the_mean_of_the_authors_scores(wild_type, models):
+    of = score(backend(models, "esm1v"), wild_type)
+    for mutant in ("H24C", "H24E"):
+        assert of(mutant) == pytest.approx(np.mean(list(wild_type[mutant].values())), abs=ROUNDING)
+    assert spearman(of, wild_type) == pytest.approx(wild_type["spearman_vs_2500"]["mean_of_5"], abs=1e-3)
+
+
+def spearman(of, facts):
+    """Against the measurement at 2,500 ug/ml of ampicillin, ProteinGym's DMS_score (Stiffler et al. 2015)."""
+    from scipy.stats import spearmanr
+
+    path = GOLDEN.parent / "dms" / "BLAT_ECOLX_Stiffler_2015.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == facts["n_mutants"]
+    return spearmanr([of(row["mutant"]) for row in rows], [float(row["DMS_score"]) for row in rows]).statistic
