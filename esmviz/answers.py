@@ -9,7 +9,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from esmviz.jobs import Context, Job, Queue
-from esmviz.models.base import Backend
+from esmviz.models.windowed import WindowedBackend
 from esmviz.results import Results
 from esmviz.types import EmbeddingSet, ModelOutput, Projection
 
@@ -34,17 +34,18 @@ class Case:
 
 
 class Answers:
-    """Computes each case once while its answer is remembered."""
+    """Computes each case once while its answer is remembered; ``window_above`` as in the settings."""
 
-    def __init__(self, models: ModelCache, queue: Queue, results: Results) -> None:
+    def __init__(self, models: ModelCache, queue: Queue, results: Results, window_above: int) -> None:
         self._models = models
+        self._window_above = window_above
         self._queue = queue
         self._results = results
         self._revisions: dict[str, str] = {}
 
-    def backend(self, model: str) -> Backend:
-        """The loaded model; loads it on first use."""
-        backend = self._models.backend(model)
+    def backend(self, model: str) -> WindowedBackend:
+        """The loaded model, for proteins of any length; loads it on first use."""
+        backend = WindowedBackend(self._models.backend(model), self._window_above)
         self._revisions[model] = backend.revision
         return backend
 

@@ -10,13 +10,15 @@ from itertools import islice
 import numpy as np
 
 from esmviz.jobs import Context
-from esmviz.models.base import Backend, read_only
+from esmviz.models.base import read_only
+from esmviz.models.windowed import WindowedBackend
 from esmviz.results import Results
 from esmviz.types import (
     AMINO_ACIDS,
     EmbeddingKey,
     EmbeddingSet,
     FloatArray,
+    ModelOutput,
     Precision,
     ProteinRecord,
     Request,
@@ -25,8 +27,22 @@ from esmviz.types import (
 CHUNK = 1024  # proteins whose vectors are in memory at once while a set is embedded
 
 
+def inspect_steps(
+    backend: WindowedBackend, record: ProteinRecord, request: Request, context: Context
+) -> Generator[None, None, ModelOutput]:
+    """What one forward pass over one protein gives; of a long one a step is a window."""
+    done = 0
+    for step in backend.steps([record], request):
+        if step.output is not None:
+            return step.output
+        done += step.n_residues
+        context.report(done, len(record))
+        yield
+    raise AssertionError("the last step brings the output")
+
+
 def masked_steps(
-    backend: Backend, record: ProteinRecord, precision: Precision, context: Context
+    backend: WindowedBackend, record: ProteinRecord, precision: Precision, context: Context
 ) -> Generator[None, None, FloatArray]:
     """Logits (L, A) of each residue with that residue masked; a step is a batch of positions.
 
@@ -43,9 +59,14 @@ def masked_steps(
 
 
 def embed_steps(
-    backend: Backend, records: Iterable[ProteinRecord], request: Request, results: Results, context: Context
+    backend: WindowedBackend,
+    records: Iterable[ProteinRecord],
+    request: Request,
+    results: Results,
+    context: Context,
 ) -> Generator[EmbeddingSet | None, None, None]:
-    """Vectors of a set, in its order; yields None after each protein and a chunk when one is full.
+    """Vectors of a set, in its order; yields None after each protein or window of one, and a chunk when one
+    is full.
 
     Parameters
     ----------
@@ -59,17 +80,18 @@ def embed_steps(
     done = 0
     while chunk := tuple(islice(remaining, CHUNK)):
         keys = [_key(backend, request, record) for record in chunk]
-        residues: Counter[str] = Counter()
-        for key, record in zip(keys, chunk, strict=True):
-            residues[key] += len(record)
-        known = {key: results.get(key) for key in residues}
+        copies = Counter(keys)
+        known = {key: results.get(key) for key in copies}
         missing = {key: record for key, record in zip(keys, chunk, strict=True) if known[key] is None}
-        done += sum(residues.values()) - sum(residues[key] for key in missing)
-        for key, output in zip(missing, backend.run(list(missing.values()), request), strict=True):
-            assert output.pooled is not None
-            known[key] = (output.pooled[0], output.precision)
-            results.put(key, known[key], output.pooled.nbytes)
-            done += residues[key]
+        order = list(missing)
+        done += sum(len(record) for key, record in zip(keys, chunk, strict=True) if key not in missing)
+        for step in backend.steps(list(missing.values()), request):
+            key = order[step.index]
+            if step.output is not None:
+                assert step.output.pooled is not None
+                known[key] = (step.output.pooled[0], step.output.precision)
+                results.put(key, known[key], step.output.pooled.nbytes)
+            done += step.n_residues * copies[key]
             context.report(done, max(done, total))
             yield None
         vectors = read_only(np.stack([known[key][0] for key in keys]))
@@ -81,11 +103,16 @@ def embed_steps(
             layer=request.layers[0],
             pooling=str(request.pooling),
             precision=known[keys[0]][1],
+            windows=tuple(backend.windowing.windows(len(record)) for record in chunk),
         )
 
 
 def embed_at_once(
-    backend: Backend, records: Sequence[ProteinRecord], request: Request, results: Results, context: Context
+    backend: WindowedBackend,
+    records: Sequence[ProteinRecord],
+    request: Request,
+    results: Results,
+    context: Context,
 ) -> Generator[None, None, EmbeddingSet]:
     """``embed_steps`` of at least one protein, returning all chunks as one set."""
     chunks = []
@@ -97,16 +124,17 @@ def embed_at_once(
         chunks[0],
         ids=tuple(name for chunk in chunks for name in chunk.ids),
         vectors=read_only(np.concatenate([chunk.vectors for chunk in chunks])),
+        windows=tuple(windows for chunk in chunks for windows in chunk.windows),
     )
 
 
-def _key(backend: Backend, request: Request, record: ProteinRecord) -> str:
+def _key(backend: WindowedBackend, request: Request, record: ProteinRecord) -> str:
     return EmbeddingKey(
         model=backend.spec.name,
         revision=backend.revision,
         layer=request.layers[0],
         pooling=str(request.pooling),
         precision=request.precision,
-        windowing="none",
+        windowing=str(backend.windowing),
         sequence=record.sequence,
     ).digest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from esmviz.types import Provenance
+from itertools import pairwise
+
+from esmviz.types import Provenance, Windows
 
 AMINO_ACID_NAMES = {
     "A": "alanine, aliphatic",
@@ -78,6 +80,27 @@ def span_label(start: int, stop: int) -> str:
     return f"{start + 1}-{stop}"
 
 
+def windows_label(windows: Windows) -> str:
+    """In how many windows a protein was read; empty for one that was read in one piece.
+
+    >>> windows_label(((0, 1022), (457, 1479)))
+    '2 windows of 1022 residues, overlap 565'
+    """
+    if not windows:
+        return ""
+    overlap = min(stop - start for (_, stop), (start, _) in pairwise(windows))
+    return f"{len(windows)} windows of {windows[0][1] - windows[0][0]} residues, overlap {overlap}"
+
+
+def window_labels(windows: Windows) -> list[str]:
+    """Where windows lie, for files.
+
+    >>> window_labels(((0, 1022), (457, 1479)))
+    ['1-1022', '458-1479']
+    """
+    return [span_label(*window) for window in windows]
+
+
 def head_label(head: int) -> str:
     """1-based number of a 0-based head, as text.
 
@@ -96,7 +119,7 @@ def provenance_facts(provenance: Provenance) -> dict[str, object]:
     head = None if provenance.head is None else int(head_label(provenance.head))
     return provenance.as_dict() | {
         "head": head,
-        "windows": tuple(span_label(*window) for window in provenance.windows),
+        "windows": tuple(window_labels(provenance.windows)),
     }
 
 
@@ -113,5 +136,5 @@ def caption(provenance: Provenance, *extra: str) -> str:
         parts.append(f"head {head_label(provenance.head)}")
     parts += [provenance.precision, f"revision {provenance.revision[:8]}"]
     if provenance.windows:
-        parts.append("windows " + ", ".join(span_label(*window) for window in provenance.windows))
+        parts.append(f"in {windows_label(provenance.windows)}")
     return " · ".join([*parts, *filter(None, extra)])

@@ -15,6 +15,7 @@ import numpy as np
 
 from esmviz import __version__
 from esmviz.errors import InvalidSequenceError, OutOfMemoryError, SequenceTooLongError
+from esmviz.labels import windows_label
 from esmviz.sequences import read_fasta
 from esmviz.types import (
     AMINO_ACIDS,
@@ -26,12 +27,13 @@ from esmviz.types import (
     Precision,
     ProteinRecord,
     Request,
+    Windows,
 )
 from esmviz.workbench import Workbench
 from esmviz.writers import CsvWriter, H5Writer, NpzWriter, PooledNpzWriter, Writer
 
 T = TypeVar("T")
-Result = tuple[FloatArray, str]  # what one protein gave, and the precision really used
+Result = tuple[FloatArray, str, Windows]  # what one protein gave, the precision really used, its windows
 Compute = Callable[[list[ProteinRecord]], Iterator[Result]]
 
 EACH_PROTEIN: dict[str, type[Writer]] = {".npz": PooledNpzWriter, ".h5": H5Writer, ".csv": CsvWriter}
@@ -159,21 +161,22 @@ class Run:
             records, self.model, layer=layer, pooling=pooling, precision=self.precision
         )
         for chunk in chunks:
-            for vector in chunk.vectors:
-                yield vector, chunk.precision
+            for vector, windows in zip(chunk.vectors, chunk.windows, strict=True):
+                yield vector, chunk.precision, windows
 
     def _picked(self, request: Request, pick: Callable[[ModelOutput], FloatArray]) -> Compute:
         def compute(records: list[ProteinRecord]) -> Iterator[Result]:
             for output in self.workbench.inspect_each(records, self.model, request):
-                yield pick(output), output.precision
+                yield pick(output), output.precision, output.windows
 
         return compute
 
     def _write(self, writer: Writer, records: list[ProteinRecord], compute: Compute) -> None:
         with writer:
-            for record, (array, precision) in self._results(records, compute):
+            for record, (array, precision, windows) in self._results(records, compute):
                 writer.meta["precision"] = precision
-                writer.add(record.id, array)
+                writer.add(record.id, array, windows)
+                self._tell_windows(record, windows)
                 self.n_sequences += 1
                 self.n_residues += len(record)
         self._write_stats(writer.meta["precision"])
@@ -237,6 +240,11 @@ class Run:
         if mended:
             first = mended[0]
             _say(f"mended: {len(mended)}, the first is record {first.number} ({first.id}): {first.notes[0]}")
+
+    def _tell_windows(self, record: ProteinRecord, windows: Windows) -> None:
+        if windows:
+            number, _ = self.places[record.id]
+            _say(f"windows: record {number} ({record.id}) was read in {windows_label(windows)}")
 
     def _write_stats(self, precision: str) -> None:
         if self.stats is None:

@@ -34,6 +34,8 @@ class Settings:
         Limits of one upload: megabytes after decompression, records, residues in all, residues of one protein.
     max_map_residues : int
         Longest protein whose residue x residue maps are computed; a map of 4096 residues takes 64 MiB.
+    window_above : int
+        Longest protein that runs in one piece, where the model takes it; longer ones run in windows.
     cache_mb : int
         Bound of the results kept in memory.
     model_memory_fraction : float
@@ -54,6 +56,7 @@ class Settings:
     max_residues: int = 5_000_000
     max_length: int = 40_000
     max_map_residues: int = 4096
+    window_above: int = 4096
     cache_mb: int = 512
     model_memory_fraction: float = 0.8
     heartbeat_seconds: float = 10.0

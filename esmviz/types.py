@@ -24,6 +24,7 @@ IntArray = NDArray[np.int64]
 
 Output = Literal["logits", "hidden_states", "attentions", "contacts", "structure", "predictions"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Windows = tuple[tuple[int, int], ...]  # 0-based and half-open, of one length; () is a protein in one piece
 Pooling = Literal["mean", "max", "bos"]
 
 
@@ -205,7 +206,7 @@ class ModelOutput:
     pooled: FloatArray | None = None
     probes: Mapping[str, FloatArray] = field(default_factory=dict)
     precision: str = "float32"
-    windows: tuple[tuple[int, int], ...] = ()
+    windows: Windows = ()
     predictions: FloatArray | None = None
 
     @property
@@ -223,7 +224,7 @@ class Provenance:
     precision: str
     layer: int | None = None
     head: int | None = None
-    windows: tuple[tuple[int, int], ...] = ()
+    windows: Windows = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -248,7 +249,10 @@ class EmbeddingKey:
 
 @dataclass(frozen=True)
 class EmbeddingSet:
-    """Vectors (N, D) of N proteins from one model, layer and pooling; only such vectors are comparable."""
+    """Vectors (N, D) of N proteins from one model, layer and pooling; only such vectors are comparable.
+
+    ``windows`` has an entry for each protein; without any, all ran in one piece.
+    """
 
     ids: tuple[str, ...]
     vectors: FloatArray
@@ -257,6 +261,7 @@ class EmbeddingSet:
     layer: int
     pooling: str
     precision: str
+    windows: tuple[Windows, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from esmviz import maps
 from esmviz.answers import PROJECTION, Answers, Case, digest, model_cache
 from esmviz.checks import checker
-from esmviz.embedding import CHUNK, embed_at_once, embed_steps, masked_steps
+from esmviz.embedding import CHUNK, embed_at_once, embed_steps, inspect_steps, masked_steps
 from esmviz.errors import InvalidSequenceError
 from esmviz.jobs import Context, Job, Queue
-from esmviz.models.base import Backend, ModelStatus, check_request, resolve_layers
+from esmviz.models.base import ModelStatus, check_request, resolve_layers
+from esmviz.models.windowed import WindowedBackend
 from esmviz.results import Results
 from esmviz.settings import Settings
 from esmviz.types import (
@@ -30,6 +31,7 @@ from esmviz.types import (
     ProteinRecord,
     Provenance,
     Request,
+    Windows,
 )
 from esmviz.uploads import Limits
 
@@ -65,7 +67,7 @@ class Workbench:
         self.models = model_cache(settings, allow_paths) if models is None else models
         self.queue = Queue(settings.heartbeat_seconds) if queue is None else queue
         self.results = Results(settings.cache_mb << 20)
-        self._answers = Answers(self.models, self.queue, self.results)
+        self._answers = Answers(self.models, self.queue, self.results, settings.window_above)
 
     @property
     def limits(self) -> Limits:
@@ -85,8 +87,8 @@ class Workbench:
         """Whether the model is on this machine and would fit in memory."""
         return self.models.status(model)
 
-    def backend(self, model: str) -> Backend:
-        """The loaded model; loads it on first use."""
+    def backend(self, model: str) -> WindowedBackend:
+        """The loaded model, for proteins of any length; loads it on first use."""
         return self._answers.backend(model)
 
     def check(self, record: ProteinRecord, model: str, request: Request) -> None:
@@ -95,7 +97,7 @@ class Workbench:
 
     def checker(self, model: str, request: Request) -> Callable[[ProteinRecord], None]:
         """What refuses the records of a set, one by one; what the model cannot give is refused at once."""
-        return checker(self.spec(model), self.specs(), request, self.settings.max_map_residues)
+        return checker(self.spec(model), self.specs(), request, self.settings)
 
     def provenance(
         self,
@@ -104,7 +106,7 @@ class Workbench:
         precision: str = "float32",
         layer: int | None = None,
         head: int | None = None,
-        windows: tuple[tuple[int, int], ...] = (),
+        windows: Windows = (),
     ) -> Provenance:
         """Where a picture or a file comes from. The revision of a local model is known once it is loaded."""
         revision = self._answers.revision(model) or self.spec(model).revision or ""
@@ -257,9 +259,8 @@ class Workbench:
         self.queue.submit(model, "load", load)
 
     def _inspection(self, record: ProteinRecord, model: str, request: Request) -> Case:
-        def compute(context: Context) -> ModelOutput:
-            [output] = self.backend(model).run([record], normal)
-            return output
+        def compute(context: Context) -> Generator[None, None, ModelOutput]:
+            return inspect_steps(self.backend(model), record, normal, context)
 
         self.check(record, model, request)
         normal = self._normal(model, request)

@@ -19,7 +19,8 @@ from typing import IO, Any, Self
 import numpy as np
 
 from esmviz.export import csv_cell, json_text, npy_entry, safe_key, write_npy
-from esmviz.types import FloatArray
+from esmviz.labels import window_labels
+from esmviz.types import FloatArray, Windows
 
 
 class Writer(ABC):
@@ -30,7 +31,8 @@ class Writer(ABC):
     path : Path
         Where the whole file will be.
     meta : mapping
-        Model, revision, layer, pooling, precision and the like; each format keeps it in its own way.
+        Model, revision, layer, pooling, precision and the like; each format keeps it in its own way. ``windows`` says
+        of each protein that was read in windows where they lie, such as ``["1-1022", "458-1479"]``.
     """
 
     def __init__(self, path: Path | str, meta: Mapping[str, Any]) -> None:
@@ -38,6 +40,7 @@ class Writer(ABC):
         self.part = self.path.with_name(self.path.name + ".part")
         self.meta = dict(meta)
         self.n_added = 0
+        self.windows: dict[str, list[str]] = {}
 
     def __enter__(self) -> Self:
         self._open()
@@ -53,10 +56,15 @@ class Writer(ABC):
         finally:
             self.part.unlink(missing_ok=True)
 
-    def add(self, identifier: str, array: FloatArray) -> None:
-        """Append what one protein gave."""
+    def add(self, identifier: str, array: FloatArray, windows: Windows = ()) -> None:
+        """Append what one protein gave, and in which windows it was read."""
+        if windows:
+            self.windows[identifier] = window_labels(windows)
         self._write(identifier, array)
         self.n_added += 1
+
+    def _meta_text(self) -> str:
+        return json_text(self.meta | ({"windows": self.windows} if self.windows else {}))
 
     @abstractmethod
     def _open(self) -> None: ...
@@ -91,7 +99,7 @@ class NpzWriter(Writer):
             if whole:
                 for key, array in self.arrays.items():
                     write_npy(self.archive, key, array)
-                write_npy(self.archive, "meta", json_text(self.meta))
+                write_npy(self.archive, "meta", self._meta_text())
 
 
 class PooledNpzWriter(Writer):
@@ -121,7 +129,7 @@ class PooledNpzWriter(Writer):
             if whole:
                 write_npy(self.archive, "ids", np.array(self.ids, dtype=str))
                 self._write_vectors()
-                write_npy(self.archive, "meta", json_text(self.meta))
+                write_npy(self.archive, "meta", self._meta_text())
 
     def _write_vectors(self) -> None:
         self.rows.seek(0)
@@ -138,7 +146,7 @@ class PooledNpzWriter(Writer):
 
 
 class H5Writer(Writer):
-    """One dataset per id, named by ``safe_key``, with the id and ``meta`` as attributes of every dataset."""
+    """One dataset per id, named by ``safe_key``, with the id, ``meta`` and its windows as attributes of every dataset."""
 
     def _open(self) -> None:
         import h5py
@@ -148,6 +156,8 @@ class H5Writer(Writer):
     def _write(self, identifier: str, array: FloatArray) -> None:
         dataset = self.file.create_dataset(safe_key(identifier), data=np.asarray(array))
         dataset.attrs["id"] = _encodable(identifier)
+        if identifier in self.windows:
+            dataset.attrs["windows"] = self.windows[identifier]
         for name, value in self.meta.items():
             if value is not None:
                 is_plain = isinstance(value, (str, int, float, np.number))
@@ -158,7 +168,7 @@ class H5Writer(Writer):
 
 
 class CsvWriter(Writer):
-    """A line per protein: its id, then ``v1`` to ``vD``. CSV has no place for ``meta``."""
+    """A line per protein: its id, then ``v1`` to ``vD``. CSV has no place for ``meta`` and windows."""
 
     def _open(self) -> None:
         self.stream: IO[str] = open(self.part, "w", encoding="utf-8", newline="")  # noqa: SIM115  closed in _close

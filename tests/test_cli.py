@@ -220,17 +220,35 @@ def test_rejected_records_are_named_and_the_rest_goes_on(run):
         assert file["ids"].tolist() == ["a", "d"]
 
 
-@pytest.mark.parametrize("command", [["embed"], ["logits"], ["embed", "--pooling", "none"]])
-def test_records_too_long_for_the_model_are_rejected(run, backend, command):
+COMMANDS = [
+    ["embed"],
+    ["logits"],
+    ["embed", "--pooling", "none"],
+    ["contacts"],
+    ["attention", "--layer", "1"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_records_too_long_for_the_model_are_read_in_windows_and_this_is_said(run, backend, command):
     backend.spec = replace(SPEC, max_residues=10)
     done = run(*command, "in.fasta", "-o", "out.npz")
     assert done.exit_code == 0
-    assert done.stderr.startswith("rejected: record 2 (sp|P2|NAME), line 3: ")
-    assert "fake takes at most 10" in done.stderr
+    said = "windows: record 2 (sp|P2|NAME) was read in 2 windows of 10 residues, overlap 7"
+    assert done.stderr.splitlines() == [said]
     with np.load("out.npz") as file:
-        found = file["ids"].tolist() if "ids" in file else file.files
-    assert "sp|P2|NAME" not in found
-    assert "first" in found
+        assert json.loads(str(file["meta"]))["windows"] == {"sp|P2|NAME": ["1-10", "4-13"]}
+        assert "sp|P2|NAME" in (file["ids"].tolist() if "ids" in file else file.files)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "none"])
+def test_an_h5_file_says_where_the_windows_of_a_protein_lie(run, backend, pooling):
+    backend.spec = replace(SPEC, max_residues=10)
+    assert run("embed", "in.fasta", "-o", "out.h5", "--pooling", pooling).exit_code == 0
+    with h5py.File("out.h5") as file:
+        windows = {name: list(dataset.attrs.get("windows", [])) for name, dataset in file.items()}
+    assert windows.pop("sp|P2|NAME") == ["1-10", "4-13"]
+    assert set(map(tuple, windows.values())) == {()}
 
 
 def test_strict_writes_nothing(run, backend):

@@ -171,15 +171,55 @@ def test_unknown_model_lists_what_there_is(workbench, records):
         workbench.submit_embed(records, "nope")
 
 
-def test_too_long_names_the_models_that_take_it(records):
-    short = FakeBackend(replace(SPEC, name="short", max_residues=10))
+SHORT = replace(SPEC, name="short", max_residues=10)
+
+
+def test_beyond_the_limit_of_a_model_its_results_come_from_windows(records):
+    long = bench(FakeBackend(SHORT))
+    output = long.inspect(records[1], "short", Request(logits=True, probes=(ContactHead(),)))
+    assert output.windows == ((0, 10), (3, 13))
+    assert output.logits.shape == (13, 20)
+    assert np.isfinite(output.logits).all()
+    assert np.isnan(output.probes["contacts"][0, 12])
+    assert long.masked_logits(records[1], "short").shape == (13, 20)
+    [vectors] = long.embed(records, "short")
+    assert vectors.windows == ((), output.windows, ())
+    assert long.submit_embed(records, "short").result().windows == vectors.windows
+
+
+def test_a_window_is_a_step_in_which_others_get_their_turn(records):
+    long, told = bench(FakeBackend(SHORT)), Recorder()
+    protein = ProteinRecord("long", "MKVLAWGHTE" * 4)
+    output = long.inspect(protein, "short", LOGITS, context=told)
+    *_, last = told.reports
+    assert [total for _, total, _ in told.reports] == [40] * (len(output.windows) - 1)
+    assert last[0] == output.windows[-2][1]
+    with pytest.raises(CancelledError):
+        long.inspect(replace(protein, sequence="A" * 60), "short", LOGITS, context=Recorder(stop_after=2))
+    told = Recorder()
+    list(long.embed([protein, records[0], replace(protein, id="twin")], "short", context=told))
+    assert [done for done, *_ in told.reports] == [*[2 * stop for _, stop in output.windows], 88]
+
+
+def test_how_long_proteins_are_read_is_part_of_a_vectors_key(records, monkeypatch):
+    keys = []
+    monkeypatch.setattr(embedding.EmbeddingKey, "digest", lambda key: keys.append(key.windowing) or "k")
+    for limits in ({}, {"window_above": 11}):
+        list(bench(**limits).embed(records[:1], "fake"))
+    list(bench(FakeBackend(SHORT)).embed(records[:1], "short"))
+    assert keys == ["4096 above 4096", "11 above 11", "10 above 10"]
+
+
+def test_a_setting_says_up_to_which_length_a_protein_runs_in_one_piece(records):
+    assert bench(window_above=13).inspect(records[1], "fake", LOGITS).windows == ()
+    assert len(bench(window_above=12).inspect(records[1], "fake", LOGITS).windows) == 2
+
+
+def test_what_windows_cannot_give_names_the_models_that_can(records):
+    short = FakeBackend(SHORT)
     both = bench(FakeBackend(), short)
-    with pytest.raises(SequenceTooLongError, match=r"13 residues; short takes at most 10.*take it: fake"):
-        both.submit_inspect(records[1], "short", LOGITS)
-    with pytest.raises(SequenceTooLongError):
-        both.submit_embed(records, "short")
-    with pytest.raises(SequenceTooLongError):
-        both.masked_logits(records[1], "short")
+    with pytest.raises(SequenceTooLongError, match=r"13 residues, which short reads in windows.*piece: fake"):
+        both.submit_inspect(records[1], "short", Request(probes=(Thumbnails(),)))
     assert short.n_calls == 0
 
 

@@ -55,7 +55,8 @@ def halving(
     if len(items) == 1:
         raise OutOfMemoryError(
             f"{what(items[0])} alone does not fit in memory ({shortage}).",
-            "Use a smaller model or a shorter protein, or ask for fewer maps.",
+            "Use a smaller model or a shorter protein, ask for fewer maps, or lower ESMVIZ_WINDOW_ABOVE, so that it "
+            "is read in windows.",
         )
     middle = len(items) // 2
     return halving(items[:middle], compute, what) + halving(items[middle:], compute, what)
