@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from esmviz.models.memory import WEIGHTS_BYTES
 from esmviz.models.probes import Accumulator
 
 NAME = "esmviz"
-WEIGHTS_BYTES = 64 * 2**20  # attention weights held at once: as many heads as fit, at least one
 
 
 @dataclass(frozen=True)

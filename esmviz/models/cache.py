@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from esmviz.models import esm_package, hub, memory
 from esmviz.models.base import Backend, ModelStatus
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.folders import describe, is_checkpoint, revision
+from esmviz.models.room import Room
 from esmviz.types import ModelSpec, Precision
 
 NEEDS_ESM_PACKAGE = {"esm3"}  # families
@@ -50,6 +52,7 @@ class ModelCache:
         self._models_dir = models_dir
         self._asked_device, self._precision = device, precision
         self._offline, self._fraction, self._allow_paths = offline, memory_fraction, allow_paths
+        self._room = Room(lambda: memory.free_bytes(self.device), memory_fraction)
         self._loaded: OrderedDict[str, Backend] = OrderedDict()  # least recently used first
         self._ensembles: dict[str, Backend] = {}  # without weights of their own: nothing to let go
         self._lock = threading.Lock()  # of the mappings; never held while a model loads
@@ -83,7 +86,7 @@ class ModelCache:
         with self._lock:
             loaded = [part.name in self._loaded for part in parts]
         reason = self._trouble(spec, missing)
-        needed, free = max(map(memory.needed_bytes, parts)), memory.free_bytes(self.device)
+        needed, free = max(map(self._needed, parts)), memory.free_bytes(self.device)
         fits = any(loaded) or needed <= free * self._fraction
         if not fits and not reason:
             reason = f"Needs {memory.gibibytes(needed)}, free are {memory.gibibytes(free)}."
@@ -107,10 +110,7 @@ class ModelCache:
                 if name in self._loaded:
                     self._loaded.move_to_end(name)
                     return self._loaded[name]
-            backend = self._load(name, spec)
-            with self._lock:
-                self._loaded[name] = backend
-            return backend
+            return self._load(name, spec)
 
     def download(
         self, name: str, progress: Callable[[int, int], None], cancel: Callable[[], bool] = lambda: False
@@ -158,7 +158,13 @@ class ModelCache:
             describe(folder, name)
         if spec.family in NEEDS_ESM_PACKAGE and not esm_package.is_installed():
             raise esm_package.unavailable(spec.name)
-        self._make_room(spec)
+        with self._room_for(spec):
+            backend = self._built(folder, spec)
+            with self._lock:
+                self._loaded[name] = backend
+        return backend
+
+    def _built(self, folder: Path, spec: ModelSpec) -> Backend:
         from esmviz.models.checkpoints import load
         from esmviz.models.transformer import TransformerBackend
 
@@ -169,33 +175,40 @@ class ModelCache:
         if network.contact_regression() is None:
             spec = replace(spec, provides=spec.provides - {"contacts"})
         spec = replace(spec, revision=known)
-        return TransformerBackend(spec, known, network, device=device, override=self._precision)
+        return TransformerBackend(
+            spec, known, network, device=device, override=self._precision, room=self._room
+        )
 
-    def _make_room(self, spec: ModelSpec) -> None:
-        """Let the least recently used models go until this one fits; none goes for one that never would."""
-        needed = memory.needed_bytes(spec)
+    @contextmanager
+    def _room_for(self, spec: ModelSpec) -> Iterator[None]:
+        """Memory for a model while it is being built; the least recently used let go for it."""
+        needed = self._needed(spec)
+        with self._room.claim(needed, lambda: self._let_one_go(needed)) as fits:
+            if not fits:
+                free = self._room.free()
+                raise ModelUnavailableError(
+                    f"{spec.name} needs {memory.gibibytes(needed)} of memory, free are {memory.gibibytes(free)}"
+                    f" (of which one model may take {self._fraction:.0%}).",
+                    self._smaller(needed, free),
+                )
+            yield
+
+    def _let_one_go(self, needed: int) -> bool:
+        """Drop the model used least recently; none goes for one that would not fit without them all."""
         with self._lock:
-            loaded = sum(memory.needed_bytes(backend.spec) for backend in self._loaded.values())
-        is_possible = needed <= (memory.free_bytes(self.device) + loaded) * self._fraction
-        while is_possible and needed > memory.free_bytes(self.device) * self._fraction:
-            with self._lock:
-                if not self._loaded:
-                    break
-                self._loaded.popitem(last=False)
-            _collect()
-        free = memory.free_bytes(self.device)
-        if needed > free * self._fraction:
-            raise ModelUnavailableError(
-                f"{spec.name} needs {memory.gibibytes(needed)} of memory, free are {memory.gibibytes(free)}"
-                f" (of which one model may take {self._fraction:.0%}).",
-                self._smaller(needed, free),
-            )
+            loaded = sum(self._needed(backend.spec) for backend in self._loaded.values())
+            if not self._loaded or needed > (self._room.free() + loaded) * self._fraction:
+                return False
+            self._loaded.popitem(last=False)
+        _collect()
+        return True
+
+    def _needed(self, spec: ModelSpec) -> int:
+        return memory.needed_bytes(spec, self._precision)
 
     def _smaller(self, needed: int, free: int) -> str:
         fitting = [spec for spec in self.specs().values() if spec.provides and not spec.members]
-        fitting = [
-            spec for spec in fitting if memory.needed_bytes(spec) <= min(free * self._fraction, needed - 1)
-        ]
+        fitting = [spec for spec in fitting if self._needed(spec) <= min(free * self._fraction, needed - 1)]
         if not fitting:
             return "Free some memory; no model fits."
         return f"The largest that fits is {max(fitting, key=lambda spec: spec.n_parameters).name}."

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from esmviz.models.attention import Pack
 from esmviz.models.base import MASK
-from esmviz.models.network import rotary_tables
+from esmviz.models.network import converted, rotary_tables
 
 MASKED_IN_TRAINING = 0.15 * 0.8  # written into every ESM: what token dropout makes up for
 
@@ -33,9 +33,7 @@ class EsmNetwork:
 
     def to(self, dtype: torch.dtype) -> EsmNetwork:
         """A copy with weights in another precision; rotary frequencies stay float32."""
-        from copy import deepcopy
-
-        return EsmNetwork(deepcopy(self.model).to(dtype), self._inv_freq, self._has_contacts)
+        return EsmNetwork(converted(self.model, dtype), self._inv_freq, self._has_contacts)
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
         embeddings = self._esm.embeddings

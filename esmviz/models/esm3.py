@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from esmviz.models.attention import Pack, attend
 from esmviz.models.base import BOS, EOS
-from esmviz.models.network import rotary_tables
+from esmviz.models.network import converted, rotary_tables
 
 
 class Esm3Network:
@@ -34,9 +34,7 @@ class Esm3Network:
 
     def to(self, dtype: torch.dtype) -> Esm3Network:
         """A copy with weights in another precision; rotary frequencies stay float32."""
-        from copy import deepcopy
-
-        return Esm3Network(deepcopy(self.model).to(dtype), self._inputs.to(dtype), self._inv_freq)
+        return Esm3Network(converted(self.model, dtype), self._inputs.to(dtype), self._inv_freq)
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
         return F.embedding(ids, self._inputs)[None]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from esmviz.models.attention import Pack
-from esmviz.models.network import rotary_tables
+from esmviz.models.network import converted, rotary_tables
 
 
 class EsmcNetwork:
@@ -24,9 +24,7 @@ class EsmcNetwork:
 
     def to(self, dtype: torch.dtype) -> EsmcNetwork:
         """A copy with weights in another precision; rotary frequencies stay float32."""
-        from copy import deepcopy
-
-        return EsmcNetwork(deepcopy(self.model).to(dtype), self._inv_freq)
+        return EsmcNetwork(converted(self.model, dtype), self._inv_freq)
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
         result: Tensor = self._esmc.embed_tokens(ids)[None]

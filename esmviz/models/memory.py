@@ -3,17 +3,68 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from esmviz.types import ModelSpec
+from esmviz.types import (
+    ContactHead,
+    KeepHeads,
+    ModelSpec,
+    OverHeads,
+    Precision,
+    Probe,
+    ProteinRecord,
+    Request,
+    Rollout,
+)
 
+HALF_BYTES = 2  # of a parameter in bfloat16 or float16
+WIDTHS_OF_A_TOKEN = (
+    24  # activations of a token at their peak, in float32 vectors of the model's width: measured up to 20
+)
+WEIGHTS_BYTES = 64 * 2**20  # attention weights held at once: as many heads as fit, at least one
 FIXED_BYTES = 300 * 2**20  # torch and transformers themselves, and the activations of one row
 UNKNOWN = 2**63  # free memory of a system that does not tell
 
 
-def needed_bytes(spec: ModelSpec) -> int:
-    """Memory of a model in float32 with a fifth on top, estimated from its number of parameters."""
-    return int(spec.n_parameters * 4 * 1.2) + FIXED_BYTES
+def needed_bytes(spec: ModelSpec, precision: Precision = "auto") -> int:
+    """Memory of a model in float32 with a fifth on top, estimated from its number of parameters.
+
+    A precision for everything adds the copy that is made of it; only then does the float32 go.
+    """
+    copy = half_bytes(spec) if precision in ("bfloat16", "float16") else 0
+    return int(spec.n_parameters * 4 * 1.2) + copy + FIXED_BYTES
+
+
+def half_bytes(spec: ModelSpec) -> int:
+    """Memory of a second copy of the weights in bfloat16 or float16."""
+    return spec.n_parameters * HALF_BYTES
+
+
+def run_bytes(spec: ModelSpec, records: Sequence[ProteinRecord], request: Request) -> int:
+    """Memory of one pass over a row of proteins beyond the weights, estimated from sizes measured on ESM-2 and ESM C."""
+    keeps = request.keep_residues or request.pooling is None
+    n_widths = WIDTHS_OF_A_TOKEN + 2 * len(request.layers) * keeps
+    n_tokens = sum(len(record) + 2 for record in records)
+    cells = sum((len(record) + 2) ** 2 for record in records)
+    n_maps = sum(map(_n_maps, request.probes))
+    largest = max(((len(record) + 2) ** 2 for record in records), default=0)
+    portion = 2 * max(WEIGHTS_BYTES, 4 * largest) if request.probes else 0
+    return 4 * (n_tokens * spec.d_model * n_widths + cells * n_maps) + portion
+
+
+def _n_maps(probe: Probe) -> int:
+    """Residue x residue maps that a probe holds at its peak."""
+    match probe:
+        case KeepHeads(heads=heads):
+            return len(heads)
+        case OverHeads():
+            return 2
+        case ContactHead():
+            return 3
+        case Rollout():
+            return 4
+    return 2
 
 
 def free_bytes(device: str) -> int:

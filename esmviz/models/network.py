@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Protocol
 
 import torch
@@ -82,3 +83,13 @@ def rotary_tables(inv_freq: Tensor, positions: Tensor, dtype: torch.dtype) -> tu
 def settle(model: Any) -> Any:
     """A loaded model as the engine wants it: no dropout, no gradients."""
     return model.eval().requires_grad_(False)
+
+
+def converted(model: Any, dtype: torch.dtype) -> Any:
+    """A copy with weights in another precision. ``deepcopy(model).to(dtype)`` would hold a second float32 copy first."""
+    copies: dict[int, Any] = {}
+    for weight in model.parameters():
+        copies[id(weight)] = nn.Parameter(weight.to(dtype), requires_grad=False)
+    for buffer in model.buffers():
+        copies[id(buffer)] = buffer.to(dtype if buffer.is_floating_point() else buffer.dtype)
+    return deepcopy(model, copies)

@@ -9,14 +9,17 @@ from esmviz.types import Precision, Request
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def effective(request: Request, override: Precision, device: str) -> str:
-    """The precision really used: ``override``, unless that is ``auto``, else what the request says.
+def asked(request: Request, override: Precision) -> Precision:
+    """What is asked for: ``override``, unless that is ``auto``, else what the request says."""
+    return request.precision if override == "auto" else override
 
-    ``auto`` is the fast one only for vectors; logits and attention, where its rounding shows, stay float32.
+
+def effective(request: Request, override: Precision, device: str) -> str:
+    """The precision to use. ``auto`` is the fast one only for vectors; logits and attention, where its rounding shows,
+    stay float32.
     """
-    asked = request.precision if override == "auto" else override
-    if asked != "auto":
-        return asked
+    if (precision := asked(request, override)) != "auto":
+        return precision
     others = request.logits or request.probes or request.predictions
     is_vectors_only = bool(request.layers) and not others
     return fastest(device) if is_vectors_only else "float32"

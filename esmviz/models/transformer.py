@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from esmviz.errors import ModelUnavailableError
+from esmviz.models import memory
 from esmviz.models.attention import Pack
 from esmviz.models.base import MASK, check_length, check_request, read_only, resolve_layers, tokens
 from esmviz.models.batching import PACK_TOKENS, halving, packs
 from esmviz.models.network import Network, amino_acid_logits, predictions
-from esmviz.models.precision import DTYPES, effective
+from esmviz.models.precision import DTYPES, asked, effective
 from esmviz.models.probes import Accumulator, accumulator
+from esmviz.models.room import Room
 from esmviz.types import (
     FloatArray,
     IntArray,
@@ -36,7 +39,10 @@ class TransformerBackend:
     network : Network
         In float32, on its device.
     override : Precision
-        Used instead of what a request says, unless it is ``auto``.
+        Used instead of what a request says, unless it is ``auto``. Weights of another precision than this are not
+        kept.
+    room : Room, optional
+        Where memory for a copy in another precision comes from; by default there is enough.
     max_tokens : int, optional
         Tokens of one row; by default what suits the device.
     """
@@ -49,11 +55,16 @@ class TransformerBackend:
         *,
         device: str = "cpu",
         override: Precision = "auto",
+        room: Room | None = None,
         max_tokens: int | None = None,
     ) -> None:
         self.spec, self.revision, self.device = spec, revision, device
-        self._networks: dict[str, Network] = {"float32": network}
-        self._override = override
+        self._override, self._room = override, room or Room(lambda: memory.UNKNOWN, 1.0)
+        self._networks: dict[str, Network | None] = {
+            "float32": network
+        }  # None: there was no room for the copy
+        if override in ("bfloat16", "float16"):
+            self._networks = {override: network.to(DTYPES[override])}
         self._max_tokens = max_tokens or PACK_TOKENS[device.partition(":")[0]]
         self._lock = threading.Lock()
 
@@ -84,8 +95,7 @@ class TransformerBackend:
         return self._run_masked(record, positions, Request(logits=True, precision=precision))
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
-        precision = effective(request, self._override, self.device)
-        network = self._network(precision)
+        network, precision = self._network(request)
         for rows in packs([len(record) + 2 for record in records], self._max_tokens):
             yield from halving(
                 records[rows.start : rows.stop],
@@ -96,29 +106,57 @@ class TransformerBackend:
     def _run_masked(
         self, record: ProteinRecord, positions: Sequence[int], request: Request
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        network = self._network(effective(request, self._override, self.device))
-        ids = tokens(record)
-        step = max(1, self._max_tokens // len(ids))
+        network, _ = self._network(request)
+        step = max(1, self._max_tokens // (len(record) + 2))
         for first in range(0, len(positions), step):
             some = np.asarray(positions[first : first + step], dtype=np.int64)
             rows = halving(
                 some,  # type: ignore[arg-type]  # an array is sliced and measured like a sequence
-                lambda part: list(self._forward_masked(network, ids, np.asarray(part))),
+                lambda part: self._forward_masked(network, record, np.asarray(part)),
                 lambda position: f"{record.id} ({len(record)} residues)",
             )
             yield some, read_only(np.stack(rows))
 
-    def _network(self, precision: str) -> Network:
-        """The network in a precision; copies other than float32 are made on first use."""
+    def _network(self, request: Request) -> tuple[Network, str]:
+        """The network and the precision of a request. Where ``auto`` finds no room for a copy it is float32, for as
+        long as the model is loaded: vectors of a set are of one precision.
+        """
+        precision = effective(request, self._override, self.device)
         with self._lock:
             if precision not in self._networks:
-                self._networks[precision] = self._networks["float32"].to(DTYPES[precision])
-            return self._networks[precision]
+                self._networks[precision] = self._copy(precision)
+            network = self._networks[precision]
+            if network is None and asked(request, self._override) == "auto":
+                network, precision = self._networks["float32"], "float32"
+        if network is None:
+            needed, free = memory.half_bytes(self.spec), self._room.free()
+            raise ModelUnavailableError(
+                f"A copy of {self.spec.name} in {precision} needs {memory.gibibytes(needed)} of memory beside the "
+                f"float32 one, free are {memory.gibibytes(free)}.",
+                f"Use float32, or start with ESMVIZ_PRECISION={precision}: then no float32 copy is kept.",
+            )
+        return network, precision
+
+    def _copy(self, precision: str) -> Network | None:
+        """The network in another precision, or None without the memory for it."""
+        original = self._networks["float32"]
+        assert original is not None
+        with self._room.claim(memory.half_bytes(self.spec)) as fits:
+            copy = original.to(DTYPES[precision]) if fits else None
+        return copy
+
+    def _check_memory(self, records: Sequence[ProteinRecord], request: Request) -> None:
+        """Linux promises memory that it does not have and ends the process later; a GPU says so at once."""
+        if self.device == "cpu":
+            needed, free = memory.run_bytes(self.spec, records, request), memory.free_bytes(self.device)
+            if needed > free:
+                raise MemoryError(f"about {memory.gibibytes(needed)} needed, {memory.gibibytes(free)} free")
 
     @torch.inference_mode()
     def _forward(
         self, network: Network, records: Sequence[ProteinRecord], request: Request, precision: str
     ) -> list[ModelOutput]:
+        self._check_memory(records, request)
         pack = Pack(
             tuple(len(record) + 2 for record in records),
             tuple(self._probes(network, record, request) for record in records),
@@ -168,16 +206,17 @@ class TransformerBackend:
 
     @torch.inference_mode()
     def _forward_masked(
-        self, network: Network, ids: NDArray[np.int64], positions: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Logits (k, A) at each position, from k copies of a protein of which each has one residue masked."""
+        self, network: Network, record: ProteinRecord, positions: NDArray[np.int64]
+    ) -> list[NDArray[np.float32]]:
+        """Logits (A,) at each of k positions, from k copies of a protein of which each has one residue masked."""
+        self._check_memory([record] * len(positions), Request(logits=True))
+        ids = tokens(record)
         copies = np.tile(ids, (len(positions), 1))
         copies[np.arange(len(positions)), positions + 1] = MASK
         pack = Pack((len(ids),) * len(positions))
         x = self._forward_to(network, copies.ravel(), pack, None, network.n_layers)
         at = torch.from_numpy(np.arange(len(positions)) * len(ids) + positions + 1).to(self.device)
-        result: NDArray[np.float32] = amino_acid_logits(network, x[0, at]).cpu().numpy()
-        return result
+        return list(amino_acid_logits(network, x[0, at]).cpu().numpy())
 
     def _probes(self, network: Network, record: ProteinRecord, request: Request) -> list[Accumulator]:
         return [
