@@ -15,6 +15,7 @@ from esmviz.types import EmbeddingSet, ModelOutput, Projection
 
 if TYPE_CHECKING:
     from esmviz.models.cache import ModelCache
+    from esmviz.models.hosted import HostedModels
     from esmviz.settings import Settings
 
 PROJECTION = "projection"  # UMAP in several threads can abort the process: maps have one lane of their own
@@ -92,12 +93,29 @@ def model_cache(settings: Settings, allow_paths: bool) -> ModelCache:
     from esmviz.models.cache import ModelCache
 
     return ModelCache(
+        hosted=_hosted_models(settings),
         models_dir=settings.models_dir,
         device=settings.device,
         precision=settings.precision,
         offline=settings.offline,
         memory_fraction=settings.model_memory_fraction,
         allow_paths=allow_paths,
+    )
+
+
+def _hosted_models(settings: Settings) -> HostedModels:
+    """The models on servers that the settings name."""
+    from esmviz.models.hosted import HostedModels, Server
+
+    def server(url: str | None, token: str | None) -> Server | None:
+        return None if url is None else Server(url, token, settings.service_timeout_seconds)
+
+    names = settings.biolm_models
+    return HostedModels(
+        biolm=server(settings.biolm_url, settings.biolm_token),
+        biolm_models=None if names is None else [name.strip() for name in names.split(",") if name.strip()],
+        biohub=server(settings.biohub_url, settings.biohub_token),
+        offline=settings.offline,
     )
 
 

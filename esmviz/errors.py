@@ -75,6 +75,19 @@ class ModelUnavailableError(EsmvizError):
     http_status = 503
 
 
+class ServiceError(ModelUnavailableError):
+    """A server that hosts a model is out of reach, refuses, or answers what cannot be read.
+
+    ``status`` is the HTTP status of its refusal, None where there was none.
+    """
+
+    http_status = 502
+
+    def __init__(self, message: str, hint: str = "", *, status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
 class CorruptCheckpointError(EsmvizError):
     """A missing or unexpected tensor, or a shape that differs: half-loaded weights never run."""
 

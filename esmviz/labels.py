@@ -123,6 +123,15 @@ def provenance_facts(provenance: Provenance) -> dict[str, object]:
     }
 
 
+def _short(revision: str) -> str:
+    """The first digits of a hash; anything else is words.
+
+    >>> _short("1234567890abcdef"), _short("as served by example.org")
+    ('12345678', 'as served by example.org')
+    """
+    return revision if " " in revision else revision[:8]
+
+
 def caption(provenance: Provenance, *extra: str) -> str:
     """One line that lets a screenshot explain itself.
 
@@ -134,7 +143,7 @@ def caption(provenance: Provenance, *extra: str) -> str:
         parts.append(f"layer {provenance.layer}")
     if provenance.head is not None:
         parts.append(f"head {head_label(provenance.head)}")
-    parts += [provenance.precision, f"revision {provenance.revision[:8]}"]
+    parts += [provenance.precision, f"revision {_short(provenance.revision)}"]
     if provenance.windows:
         parts.append(f"in {windows_label(provenance.windows)}")
     return " · ".join([*parts, *filter(None, extra)])

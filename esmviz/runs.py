@@ -76,6 +76,8 @@ class Run:
         self.workbench, self.model, self.precision = workbench, model, precision
         self.source, self.output, self.stats, self.strict = source, output, stats, strict
         self.spec = workbench.spec(model)
+        if self.spec.host:
+            _say(f"{self.spec.name} is hosted by {self.spec.host}: sequences are sent there.")
         self.name = (
             Path(self.spec.name).name or Path(self.spec.name).resolve().name
         )  # of a path, no more than its folder goes into a file

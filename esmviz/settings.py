@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from esmviz.errors import InvalidSettingError
 from esmviz.types import Precision
@@ -29,7 +31,7 @@ class Settings:
     precision : str
         ``auto``, or one precision for everything.
     offline : bool
-        Never ask the hub for anything.
+        Never ask the hub for anything, and send nothing to a server that hosts models.
     max_upload_mb, max_records, max_residues, max_length : int
         Limits of one upload: megabytes after decompression, records, residues in all, residues of one protein.
     max_map_residues : int
@@ -44,6 +46,14 @@ class Settings:
         A job that no page asks for during this time is dropped.
     warm_up : bool
         Import torch and umap and load the default model in the background at start.
+    biolm_url, biolm_token, biolm_models : str or None
+        Base address of a server that speaks the BioLM format, its token, and the models it is asked for, with commas.
+    biohub_url, biohub_token : str or None
+        Address of Biohub, and its API key.
+    service_timeout_seconds : float
+        How long such a server may take to answer one request.
+    allow_plain_http : bool
+        Let sequences and tokens travel unencrypted to a server that is not this machine.
     """
 
     models_dir: Path | None = None
@@ -61,16 +71,38 @@ class Settings:
     model_memory_fraction: float = 0.8
     heartbeat_seconds: float = 10.0
     warm_up: bool = True
+    biolm_url: str | None = None
+    biolm_token: str | None = field(default=None, repr=False)
+    biolm_models: str | None = None
+    biohub_url: str | None = None
+    biohub_token: str | None = field(default=None, repr=False)
+    service_timeout_seconds: float = 60.0
+    allow_plain_http: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
             raise InvalidSettingError(
                 f"ESMVIZ_PRECISION is {self.precision!r}.", f"One of {', '.join(get_args(Precision))}."
             )
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for knob in fields(self):
+            value = getattr(self, knob.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
-                raise InvalidSettingError(f"{PREFIX}{field.name.upper()} is {value}.", "It must be above 0.")
+                raise InvalidSettingError(f"{PREFIX}{knob.name.upper()} is {value}.", "It must be above 0.")
+        for service in ("biolm", "biohub"):
+            self._check_service(service)
+
+    def _check_service(self, service: str) -> None:
+        """Address and token of a server that hosts models. A token is a secret: no error shows it."""
+        url, token = getattr(self, f"{service}_url"), getattr(self, f"{service}_token")
+        name = f"{PREFIX}{service.upper()}"
+        if url is not None:
+            _check_url(f"{name}_URL", url, self.allow_plain_http)
+        elif token is not None:
+            raise InvalidSettingError(f"{name}_TOKEN is set and {name}_URL is not.", "Set both or none.")
+        if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+            raise InvalidSettingError(
+                f"{name}_TOKEN has a space or a letter that no token has.", "Copy it anew."
+            )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -82,7 +114,7 @@ class Settings:
             For an ``ESMVIZ_*`` name that is no setting, or a value that cannot be read.
         """
         environ = os.environ if environ is None else environ
-        known = {PREFIX + field.name.upper(): field for field in fields(cls)}
+        known = {PREFIX + knob.name.upper(): knob for knob in fields(cls)}
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
         for name in given.keys() - known.keys():
             raise InvalidSettingError(
@@ -103,8 +135,42 @@ def _parse(name: str, text: str, kind: str) -> Any:
                 return float(text)
             case "Path | None":
                 return Path(text).expanduser() if text.strip() else None
+            case "str | None":
+                return text.strip() or None
     except (KeyError, ValueError):
         raise InvalidSettingError(
             f"{name} is {text!r}, which is no {kind}.", "Correct it or unset it."
         ) from None
     return text.strip()
+
+
+def _check_url(name: str, url: str, allow_plain_http: bool) -> None:
+    """An address to which sequences and a token may go."""
+    try:
+        parts = urlsplit(url)
+        host, secret = parts.hostname, parts.username or parts.password or parts.query or parts.fragment
+        _ = parts.port
+    except ValueError:
+        host = secret = None
+    if not host or parts.scheme not in ("https", "http") or secret:
+        raise InvalidSettingError(
+            f"{name} is no address of a server.",  # not repeated: it may hold a password
+            "It looks like https://host/path, without a name, a password or a question mark.",
+        )
+    if parts.scheme == "http" and not (allow_plain_http or _is_loopback(host)):
+        raise InvalidSettingError(
+            f"{name} is plain http to {host}: sequences and the token would travel for all to read.",
+            "Use https, or set ESMVIZ_ALLOW_PLAIN_HTTP=1 where the network is yours.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine.
+
+    >>> [_is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "localhost.example.org", "10.0.0.1")]
+    [True, True, True, False, False]
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

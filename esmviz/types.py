@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,9 @@ class ModelSpec:
     longest it saw in training. ``published_spearman`` is the ProteinGym zero-shot mean over 217 assays.
     ``predicts_effects`` is False where a model is known not to rank mutations better than BLOSUM62. ``card`` is the
     model card, Markdown, of a model that ships with esmviz. ``predictor`` is what its predictions mean, where it
-    provides some. ``members`` are the models of an ensemble, by name; it has no weights of its own.
+    provides some. ``members`` are the models of an ensemble, by name; it has no weights of its own. ``host`` names
+    the server that computes it, to which sequences are sent (empty: this machine). ``poolings`` are the ways it gives
+    one vector a protein, and ``layer_range`` the lowest and highest layer whose hidden states it gives (``None``: all).
     """
 
     name: str
@@ -90,6 +92,15 @@ class ModelSpec:
     card: str = ""
     predictor: Predictor | None = None
     members: tuple[str, ...] = ()
+    host: str = ""
+    poolings: tuple[Pooling, ...] = get_args(Pooling)
+    layer_range: tuple[int, int] | None = None
+
+    @property
+    def layers(self) -> range:
+        """Names of the layers whose hidden states can be had."""
+        first, last = self.layer_range or (0, self.n_layers)
+        return range(first, last + 1)
 
 
 # Probes say what is kept of the attention while the model runs, layer by layer; nothing ever holds all layers.

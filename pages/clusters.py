@@ -8,7 +8,7 @@ from esmviz.analysis import clustering
 with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
     records = choice.session.records
     tip = ui.texts.POOLING_TIP
-    pooling = st.sidebar.selectbox("Pooling", ["mean", "max", "bos"], key="pooling", help=tip)
+    pooling = st.sidebar.selectbox("Pooling", choice.spec.poolings, key="pooling", help=tip)
     layout = ui.pick_map(len(records))
     colour = ui.pick_colour(records)
     if not ui.wants_embedding(choice):

@@ -47,6 +47,7 @@ OUTSIDE = {
     "huggingface_hub": {"models"},
     "tqdm": {"models"},  # the hub reports a download through a bar of this class
     "esm": {"models"},
+    "httpx": {"models"},
     "plotly": {"views"},
     "umap": {"analysis"},
     "sklearn": {"analysis"},
@@ -57,7 +58,15 @@ OUTSIDE = {
     "pandas": {"ui"},
 }
 SLOW = {"torch", "transformers", "umap", "sklearn", "scipy", "h5py", "numba", "esm"}
-SLOW_FOR_THE_CLI = SLOW | {"plotly", "streamlit", "pandas", "biotite", "huggingface_hub", "safetensors"}
+SLOW_FOR_THE_CLI = SLOW | {
+    "plotly",
+    "streamlit",
+    "pandas",
+    "biotite",
+    "huggingface_hub",
+    "safetensors",
+    "httpx",
+}
 
 # Two pages draw two kinds of picture each, hence 90 lines for a page.
 LINES_OF_A_MODULE, LINES_OF_A_PAGE, LINES_OF_THE_APP, LINES_OF_A_FUNCTION = 300, 90, 60, 40

@@ -156,7 +156,7 @@ def check_request(request: Request, spec: ModelSpec, others: Mapping[str, ModelS
             f"{spec.name} does not give {output.replace('_', ' ')}.",
             f"Models that do: {', '.join(able)}." if able else "",
         )
-    resolve_layers(request.layers, spec)
+    _check_vectors(request, spec)
     for probe in request.probes:
         match probe:
             case KeepHeads(layer=layer, heads=heads):
@@ -194,6 +194,20 @@ def read_only(array: NDArray[Any]) -> FloatArray:
     result = np.ascontiguousarray(array, dtype=np.float32)
     result.setflags(write=False)
     return result
+
+
+def _check_vectors(request: Request, spec: ModelSpec) -> None:
+    given = spec.layers
+    for layer in resolve_layers(request.layers, spec):
+        if layer not in given:
+            raise OutputNotProvidedError(
+                f"{spec.name} gives no hidden states of layer {layer}.",
+                f"It gives those of layers {given[0]} to {given[-1]}.",
+            )
+    if request.layers and request.pooling and request.pooling not in spec.poolings:
+        raise OutputNotProvidedError(
+            f"{spec.name} gives no {request.pooling} pooling.", f"It gives {', '.join(spec.poolings)}."
+        )
 
 
 def _check_blocks(spec: ModelSpec, first: int, last: int) -> None:

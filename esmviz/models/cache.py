@@ -14,6 +14,7 @@ from esmviz.models import esm_package, hub, memory
 from esmviz.models.base import Backend, ModelStatus
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.folders import describe, is_checkpoint, revision
+from esmviz.models.hosted import HostedModels
 from esmviz.models.room import Room
 from esmviz.types import ModelSpec, Precision
 
@@ -21,7 +22,7 @@ NEEDS_ESM_PACKAGE = {"esm3"}  # families
 
 
 class ModelCache:
-    """Models by name: the catalogue, the sub-folders of ``models_dir``, and paths where they are allowed.
+    """Models by name: the catalogue, hosted ones, the sub-folders of ``models_dir``, and paths where allowed.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ class ModelCache:
         Share of the free memory that one model may take.
     allow_paths : bool
         Whether a name may be the path of a folder. Never for visitors of a web page.
+    hosted : HostedModels, optional
+        Models that run on other servers.
     """
 
     def __init__(
@@ -48,7 +51,9 @@ class ModelCache:
         offline: bool = False,
         memory_fraction: float = 0.8,
         allow_paths: bool = False,
+        hosted: HostedModels | None = None,
     ) -> None:
+        self._hosted = HostedModels() if hosted is None else hosted
         self._models_dir = models_dir
         self._asked_device, self._precision = device, precision
         self._offline, self._fraction, self._allow_paths = offline, memory_fraction, allow_paths
@@ -61,7 +66,8 @@ class ModelCache:
     def specs(self) -> dict[str, ModelSpec]:
         """All models by name. A folder that cannot be read is there too; its note says why."""
         found = {name: self._describe(folder, name) for name, folder in self._folders().items()}
-        return {**CATALOG, **{name: spec for name, spec in found.items() if name not in CATALOG}}
+        known = {**CATALOG, **self._hosted.specs()}
+        return {**known, **{name: spec for name, spec in found.items() if name not in known}}
 
     def spec(self, name: str) -> ModelSpec:
         """The spec of a model.
@@ -71,8 +77,8 @@ class ModelCache:
         UnknownModelError
             Lists the models there are.
         """
-        if name in CATALOG:
-            return CATALOG[name]
+        if (known := (CATALOG | self._hosted.specs()).get(name)) is not None:
+            return known
         if (folder := self._folder_of(name)) is not None:
             return self._describe(folder, name)
         names = ", ".join(self.specs())
@@ -81,6 +87,8 @@ class ModelCache:
 
     def status(self, name: str) -> ModelStatus:
         """Whether a model can be used here and now."""
+        if name in self._hosted:
+            return self._hosted.status(name)
         spec = self.spec(name)
         parts, missing = self._parts(spec), self._missing(spec)
         with self._lock:
@@ -98,8 +106,10 @@ class ModelCache:
 
         Raises
         ------
-        UnknownModelError, ModelUnavailableError, CorruptCheckpointError
+        UnknownModelError, ModelUnavailableError, CorruptCheckpointError, ServiceError
         """
+        if name in self._hosted:
+            return self._hosted.backend(name)
         spec = self.spec(name)
         if spec.members:
             return self._ensemble(spec)
@@ -122,6 +132,8 @@ class ModelCache:
         ModelUnavailableError, CorruptCheckpointError, CancelledError
         """
         spec = self.spec(name)
+        if name in self._hosted:
+            raise ModelUnavailableError(f"{name} runs at {spec.host}: there is nothing to download.")
         missing = self._missing(spec)
         if not missing:
             return
@@ -207,7 +219,8 @@ class ModelCache:
         return memory.needed_bytes(spec, self._precision)
 
     def _smaller(self, needed: int, free: int) -> str:
-        fitting = [spec for spec in self.specs().values() if spec.provides and not spec.members]
+        offered = (spec for spec in self.specs().values() if spec.provides)
+        fitting = [spec for spec in offered if not spec.members and not spec.host]
         fitting = [spec for spec in fitting if self._needed(spec) <= min(free * self._fraction, needed - 1)]
         if not fitting:
             return "Free some memory; no model fits."

@@ -22,7 +22,7 @@ from esmviz.types import (
     Request,
 )
 from esmviz.ui import session as sessions
-from esmviz.ui.errors import reporting_errors
+from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 
@@ -34,6 +34,7 @@ def inspect(
     choice: Choice, request: Request, record: ProteinRecord | None = None, slot: str = "inspect"
 ) -> ModelOutput:
     """What one forward pass over one protein gives."""
+    _need_consent(choice)
     protein = choice.record if record is None else record
     asked = (protein, choice.spec.name, request)
     output: ModelOutput = _awaited(slot, asked, partial(workbench().submit_inspect, *asked))
@@ -42,6 +43,7 @@ def inspect(
 
 def masked_logits(choice: Choice, show: Show) -> FloatArray:
     """Logits at each position with that position masked; ``show`` draws what has come so far."""
+    _need_consent(choice)
     asked = (choice.record, choice.spec.name, choice.precision)
     logits: FloatArray = _awaited("masked", asked, partial(workbench().submit_masked, *asked), show)
     return logits
@@ -49,6 +51,7 @@ def masked_logits(choice: Choice, show: Show) -> FloatArray:
 
 def embedding(choice: Choice, *, layer: int, pooling: Pooling) -> EmbeddingSet:
     """One vector for each protein of the set."""
+    _need_consent(choice)
     records, model, precision = choice.session.records, choice.spec.name, choice.precision
     submit = partial(workbench().submit_embed, layer=layer, pooling=pooling, precision=precision)
     asked = (records, model, layer, pooling, precision)
@@ -91,6 +94,23 @@ def check_map(*records: ProteinRecord) -> None:
                 f"{record.id} has {len(record):,} residues; maps are drawn up to {longest:,}.",
                 "Choose a shorter protein, the Logits page, or raise ESMVIZ_MAX_MAP_RESIDUES.",
             )
+
+
+def _need_consent(choice: Choice) -> None:
+    """Nothing goes to another machine before the visitor has said so: a link can choose a model, too."""
+    host, session = choice.spec.host, choice.session
+    if not host or host in session.trusted_hosts:
+        return
+    st.info(
+        plain(
+            f"{choice.spec.title} does not run on this machine. To compute, the sequences you look at are sent to "
+            f"{host}, which may keep them under its own terms."
+        )
+    )
+    st.button(
+        plain(f"Send sequences to {host}"), key="trust", on_click=session.trusted_hosts.add, args=(host,)
+    )
+    st.stop()
 
 
 def _awaited(slot: str, asked: object, submit: Callable[..., Job], show: Show | None = None) -> Any:

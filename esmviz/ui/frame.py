@@ -78,7 +78,7 @@ class Choice:
 
     @property
     def layer(self) -> int:
-        return self.spec.n_layers if self.session.layer is None else self.session.layer
+        return self.spec.layers[-1] if self.session.layer is None else self.session.layer
 
     @property
     def precision(self) -> Precision:
@@ -131,7 +131,7 @@ def _need_weights(spec: ModelSpec) -> None:
     if status.present:
         return
     st.warning(plain(f"{spec.title or spec.name}: {status.reason}"))
-    link("models", "Download it, or choose another model")
+    link("models", "Choose another model" if spec.host else "Download it, or choose another model")
     st.stop()
 
 
@@ -207,20 +207,23 @@ def _pick_model(session: Session) -> ModelSpec:
         format_func=lambda name: specs[name].title or name,
         **session.follow("model", spec.name),
     )
+    if spec.host:
+        st.sidebar.caption(plain(f"Hosted by {spec.host}: sequences are sent there."))
     return spec
 
 
 def pick_layer(choice: Choice, lowest: int = 1) -> int:
     """The layer slider in the sidebar; a layer from a link that the model does not have is said, not bent silently."""
-    session, n_layers = choice.session, choice.spec.n_layers
-    if not lowest <= choice.layer <= n_layers:
+    session, layers = choice.session, choice.spec.layers
+    lowest, highest = max(lowest, layers[0]), layers[-1]
+    if not lowest <= choice.layer <= highest:
         st.warning(
-            f"This page has layers {lowest} to {n_layers} of {choice.spec.name}; layer {choice.layer} was asked for."
+            f"This page has layers {lowest} to {highest} of {choice.spec.name}; layer {choice.layer} was asked for."
         )
         session.choose(layer=None)
     tip = "Layer 0 is the input embedding, the last is after the final norm." if lowest == 0 else None
-    if lowest < n_layers:  # a slider needs two ends
-        st.sidebar.slider("Layer", lowest, n_layers, help=tip, **session.follow("layer", choice.layer))
+    if lowest < highest:  # a slider needs two ends
+        st.sidebar.slider("Layer", lowest, highest, help=tip, **session.follow("layer", choice.layer))
     return choice.layer
 
 

@@ -43,7 +43,7 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
     status = workbench().status(spec.name)
     return {
         "model": spec.title or spec.name,
-        "here": "yes" if status.present else "no",
+        "here": "hosted" if spec.host else "yes" if status.present else "no",
         "fits": "yes" if status.fits else "no",
         "needs (GB)": round(status.needed_bytes / GIGABYTE, 2),
         "million parameters": round(spec.n_parameters / 1e6, 1),
@@ -73,6 +73,10 @@ def detail(spec: ModelSpec) -> None:
     st.caption(plain(f"Gives {gives}. Licence: {spec.licence}. Name on the command line: {spec.name}."))
     if spec.url:
         st.link_button("Model card", spec.url)
+    if spec.host:
+        if status.reason:
+            st.warning(plain(status.reason))
+        return
     needed, free = status.needed_bytes / GIGABYTE, status.free_bytes / GIGABYTE
     st.caption(f"Needs about {needed:.1f} GB of memory; {free:.1f} GB are free on this machine.")
     if status.loaded:

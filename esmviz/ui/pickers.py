@@ -112,7 +112,8 @@ def wants_embedding(choice: Choice) -> bool:
     if pressed:
         st.session_state["embed_asked"] = asked
         choice.session.cancelled.pop("embed", None)
-    small = n_residues * spec.n_parameters < SMALL_WORK and workbench().status(spec.name).present
+    is_here = workbench().status(spec.name).present and not spec.host
+    small = is_here and n_residues * spec.n_parameters < SMALL_WORK
     if small or st.session_state.get("embed_asked") == asked:
         return True
     st.info(

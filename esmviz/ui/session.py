@@ -33,6 +33,7 @@ class Session:
     kind: str = "example"
     cancelled: dict[str, object] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
+    trusted_hosts: set[str] = field(default_factory=set)  # servers to which the visitor lets sequences go
     has_picked: bool = False  # in a widget, since the last run
 
     @property

@@ -1,16 +1,22 @@
 """Checkpoints of the true architectures: small, random, and sharp enough that attention is far from uniform."""
 
+import http.server
 import json
 import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from esmviz.models.base import ModelStatus
+from esmviz.models.base import AMINO_ACID_TOKENS, MASK, VOCABULARY, ModelStatus
+from esmviz.models.fake import SPEC as FAKE
+from esmviz.models.fake import FakeBackend
 from esmviz.models.folders import describe
-from esmviz.types import AMBIGUOUS, AMINO_ACIDS, ProteinRecord
+from esmviz.models.hosted import Server
+from esmviz.types import AMBIGUOUS, AMINO_ACIDS, ContactHead, ProteinRecord, Request
 
+TOKEN = "s3cret-token"
 KINDS = ("esm2", "esm1b", "esm1v", "esmc")
 ELDERS = ("esm1b", "esm1v")  # absolute positions
 MEMBERS = ("member-1", "member-2", "member-3")
@@ -194,3 +200,192 @@ def mixed():
     """Nine proteins of 1 to 40 residues, some of equal length, one with every letter."""
     every = ProteinRecord("every", AMINO_ACIDS + AMBIGUOUS)
     return [*(protein(n, i) for i, n in enumerate((40, 7, 7, 1, 2, 33, 12, 12))), every]
+
+
+class Service(http.server.ThreadingHTTPServer):
+    """A real HTTP server that hosts a backend as BioLM and Biohub do, and first plays what a test scripted.
+
+    ``script`` holds replies to come, as (status, headers, body) or a function of the handler; None is the true one.
+    ``asked`` holds what came: (path, headers, JSON).
+    """
+
+    def __init__(self, backend=None):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.backend, self.script, self.asked, self.pauses, self.limit = backend, [], [], [], None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/api/v3"
+
+    def posts(self):
+        return [(path, body) for path, _, body in self.asked if body is not None]
+
+    def handle_error(self, request, client_address):
+        pass  # a client that left is part of a test
+
+    def true_reply(self, path, body):
+        if path.endswith("/logits"):
+            return biohub_logits(self.backend, body)
+        action = {"encode": biolm_encode, "predict": biolm_predict}[path.rstrip("/").rpartition("/")[2]]
+        return {
+            "results": [
+                action(self.backend, n, item["sequence"], body) for n, item in enumerate(body["items"])
+            ]
+        }
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.server.asked.append((self.path, dict(self.headers), None))
+        limit = self.server.limit
+        schema = {"properties": {"items": {"maxItems": limit}}}
+        self.reply(*((404, {}, b"{}") if limit is None else (200, {}, json.dumps(schema).encode())))
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, dict(self.headers), body))
+        scripted = self.server.script.pop(0) if self.server.script else None
+        if callable(scripted):
+            scripted = scripted(self, body)
+        if scripted is None:
+            scripted = 200, {}, json.dumps(self.server.true_reply(self.path, body)).encode()
+        self.reply(*scripted)
+
+    def reply(self, status, headers, body):
+        self.send_response(status)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def biolm_encode(backend, number, sequence, body):
+    """As models/{esm2,esmc}/app.py of BioLM's open server: ESM C counts the outputs of blocks from 0."""
+    spec, include, asked = backend.spec, body["params"]["include"], body["params"].get("repr_layers", [-1])
+    by_blocks = spec.family == "esmc"
+    n_layers = spec.n_layers + (not by_blocks)
+    layers = sorted({layer % n_layers for layer in asked})
+    contacts = (ContactHead(),) if "contacts" in include else ()
+    request = Request(logits=True, layers=tuple(layer + by_blocks for layer in layers), probes=contacts)
+    [output] = backend.run([ProteinRecord("p", sequence)], request)
+    [bos] = backend.run([ProteinRecord("p", sequence)], replace(request, pooling="bos", probes=()))
+    states = output.hidden_states.copy()
+    if by_blocks and layers[-1] == spec.n_layers - 1:
+        states[-1] = 1e3  # before the final norm, which is no layer of ours
+    result = {"sequence_index": number}
+    if "mean" in include:
+        means = zip(layers, states.mean(1).tolist(), strict=True)
+        result["embeddings"] = [{"layer": layer, "embedding": row} for layer, row in means]
+    if "bos" in include:
+        rows = zip(layers, bos.pooled.tolist(), strict=True)
+        result["bos_embeddings"] = [{"layer": layer, "embedding": row} for layer, row in rows]
+    if "per_token" in include:
+        rows = zip(layers, states.tolist(), strict=True)
+        result["residue_embeddings"] = [{"layer": layer, "embeddings": row} for layer, row in rows]
+    if contacts:
+        result["contacts"] = output.probes["contacts"].tolist()
+    if "logits" in include:
+        result |= biolm_logits(spec, output.logits)
+    return result
+
+
+def biolm_logits(spec, logits):
+    letters = AMINO_ACIDS if spec.family == "esmc" else "LAGVSERTIDPKQNFYMHWC"
+    columns = [AMINO_ACIDS.index(letter) for letter in letters]
+    return {"logits": logits[:, columns].tolist(), "vocab_tokens": list(letters)}
+
+
+def biolm_predict(backend, number, text, body):
+    before, _, after = text.partition("<mask>")
+    record = ProteinRecord("p", f"{before}A{after}")
+    [(_, row)] = backend.run_masked(record, [len(before)])
+    logits = np.full((len(record), 20), 99, dtype=np.float32)
+    logits[len(before)] = row[0]
+    return {"sequence_tokens": [*before, "<mask>", *after], **biolm_logits(backend.spec, logits)}
+
+
+def biohub_logits(backend, body):
+    """As esm.sdk.forge reads it: rows of BOS and EOS too, 64 columns, hidden layers from 0, the last before the norm."""
+    spec, config, ids = backend.spec, body["logits_config"], body["inputs"]["sequence"]
+    sequence = "".join(VOCABULARY[i] if i != MASK else "A" for i in ids[1:-1])
+    record, masked = ProteinRecord("p", sequence), [n - 1 for n, i in enumerate(ids) if i == MASK]
+    layer = config["ith_hidden_layer"] + 1 if config["return_hidden_states"] else spec.n_layers
+    [output] = backend.run([record], Request(logits=True, layers=(layer,)))
+    [bos] = backend.run([record], Request(layers=(layer,), pooling="bos"))
+    logits = np.zeros((len(ids), 64), dtype=np.float32)
+    logits[1:-1, AMINO_ACID_TOKENS] = output.logits
+    for positions, rows in backend.run_masked(record, masked):
+        logits[positions + 1] = 0
+        logits[np.ix_(positions + 1, AMINO_ACID_TOKENS)] = rows
+    states = np.concatenate([bos.pooled, output.hidden_states[0], np.full_like(bos.pooled, 7)])
+    return {
+        "logits": {"sequence": logits[None].tolist() if config["sequence"] else None},
+        "embeddings": states[None].tolist() if config["return_embeddings"] else None,
+        "hidden_states": states[None, None].tolist() if config["return_hidden_states"] else None,
+    }
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """Start servers that host a backend: ``serve(backend)``."""
+    started = []
+
+    def start(backend=None):
+        server = Service(backend)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+HOSTED_SPECS = {
+    "esm": replace(FAKE, family="esm", n_layers=3, provides=FAKE.provides),
+    "esmc": replace(FAKE, family="esmc", n_layers=3, provides=FAKE.provides - {"contacts"}),
+    "esm3": replace(FAKE, family="esm3", n_layers=3, provides=FAKE.provides - {"contacts"}),
+}
+
+
+@pytest.fixture(scope="session")
+def courier():
+    """A courier that sleeps into the ``pauses`` of the server it is for."""
+    from esmviz.models.courier import Courier
+
+    def make(service, scheme="Token", **options):
+        address = Server(service.url, **{"token": TOKEN, "timeout": 5, **options})
+        return Courier(address, scheme, sleep=service.pauses.append, jitter=lambda: 1.0)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def hosted(serve, courier):
+    """A hosted backend and its server, which has the local backend behind it: ``hosted("biolm", "esmc")``."""
+
+    def make(service, family="esm", backend=None, **options):
+        from esmviz.models.biohub import BiohubBackend
+        from esmviz.models.biolm import BiolmBackend
+        from esmviz.models.hosted import of_biohub, of_biolm
+
+        server = serve(FakeBackend(HOSTED_SPECS[family]) if backend is None else backend)
+        spec = server.backend.spec
+        if service == "biolm":
+            carrier = courier(server, **options)
+            remote = BiolmBackend(of_biolm(spec, carrier.server.host), spec.name, carrier.server, carrier)
+        else:
+            pytest.importorskip("esm.sdk", reason="the esm package is not installed: make install")
+            carrier = courier(server, "Bearer", **options)
+            remote = BiohubBackend(
+                of_biohub(spec, carrier.server.host), "model-2026", carrier.server, carrier
+            )
+        server.asked.clear()
+        return remote, server
+
+    return make

@@ -27,8 +27,14 @@ RECORDS = [
 LOGITS = Request(logits=True)
 
 
-@pytest.fixture(params=["esm2", "esm1b", "esm1v", "esmc", "esm3", "ensemble", "fake", "mini"], scope="module")
-def backend(request, backends, together):
+HOSTED = ("biolm-esm", "biolm-esmc", "biohub-esmc", "biohub-esm3")
+KINDS = ("esm2", "esm1b", "esm1v", "esmc", "esm3", "ensemble", "fake", "mini", *HOSTED)
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def backend(request, backends, together, hosted):
+    if request.param in HOSTED:
+        return hosted(*request.param.split("-"))[0]
     if request.param == "fake":
         from esmviz.models.fake import FakeBackend
 
@@ -52,7 +58,7 @@ def everything(backend):
     spec = backend.spec
     layers, probes = (), []
     if "hidden_states" in spec.provides:
-        layers = tuple(range(spec.n_layers + 1))
+        layers = tuple(spec.layers)
     if "attentions" in spec.provides:
         probes = [KeepHeads(1, (1, 0)), OverHeads(1, spec.n_layers), OverHeads(1, 1, "max"), Thumbnails(8)]
         probes += [Rollout(1, spec.n_layers), HeadStatistic("entropy"), HeadStatistic("end")]
@@ -69,7 +75,7 @@ def arrays_of(output):
 
 def test_it_is_a_backend(backend):
     assert isinstance(backend, Backend)
-    assert len(backend.revision) >= 40
+    assert len(backend.revision) >= 40 or (backend.spec.host and backend.spec.host in backend.revision)
 
 
 def test_shapes(backend, everything):
@@ -80,8 +86,8 @@ def test_shapes(backend, everything):
         n, small = len(record), min(len(record), 8)
         shapes = {"logits": (n, 20)}
         if "hidden_states" in spec.provides:
-            shapes["hidden_states"] = (spec.n_layers + 1, n, spec.d_model)
-            shapes["pooled"] = (spec.n_layers + 1, spec.d_model)
+            shapes["hidden_states"] = (len(spec.layers), n, spec.d_model)
+            shapes["pooled"] = (len(spec.layers), spec.d_model)
         if "attentions" in spec.provides:
             shapes["heads-1-1-0"] = (2, n, n)
             shapes[f"mean-1-{spec.n_layers}"] = shapes["max-1-1"] = (n, n)
@@ -91,7 +97,7 @@ def test_shapes(backend, everything):
         if "contacts" in spec.provides:
             shapes["contacts"] = (n, n)
         assert {name: array.shape for name, array in arrays_of(output).items()} == shapes
-        assert output.precision == "float32"
+        assert output.precision == ("hosted precision" if spec.host else "float32")
 
 
 def test_arrays_are_float32_finite_and_read_only(backend, everything):
@@ -153,7 +159,7 @@ def test_company_changes_nothing(backend, everything):
 def test_only_what_was_asked_for_is_given(backend):
     [output] = backend.run(RECORDS[:1], Request(logits=True))
     assert arrays_of(output).keys() == {"logits"}
-    request = Request(layers=(-1,), pooling="mean")
+    request = Request(layers=tuple(backend.spec.layers[-1:]), pooling="mean")
     if is_refused(backend, "hidden_states", request):
         return
     [output] = backend.run(RECORDS[:1], request)
@@ -162,7 +168,8 @@ def test_only_what_was_asked_for_is_given(backend):
 
 
 def test_negative_layers_count_from_the_last(backend):
-    request = Request(layers=(-1, backend.spec.n_layers), keep_residues=True)
+    last = backend.spec.layers[-1]
+    request = Request(layers=(last - backend.spec.n_layers - 1, last), keep_residues=True)
     if is_refused(backend, "hidden_states", request):
         return
     [output] = backend.run(RECORDS[:1], request)
