@@ -23,7 +23,7 @@ class Settings:
     Attributes
     ----------
     models_dir : Path or None
-        Folder whose sub-folders are checkpoints offered beside the catalogue.
+        Folder whose sub-folders and ``.pt`` or ``.pth`` files are checkpoints offered beside the catalogue.
     default_model : str
         Model a first visit opens with.
     device : str

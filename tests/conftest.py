@@ -88,7 +88,7 @@ def esm3_folder(tmp_path_factory, esm3_reference):
     """A folder with its file; never write into it."""
     import torch
 
-    from esmviz.models.folders import ESM3_FILES
+    from esmviz.models.weights import ESM3_FILES
 
     folder = tmp_path_factory.mktemp("esm3")
     torch.save(esm3_reference.state_dict(), folder / ESM3_FILES[0])

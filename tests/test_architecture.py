@@ -53,7 +53,7 @@ OUTSIDE = {
     "sklearn": {"analysis"},
     "scipy": {"analysis"},
     "biotite": {"sequences"},
-    "h5py": {"export"},
+    "h5py": {"export", "models"},  # files out; and weights of the former TensorFlow classes in
     "typer": {"cli"},
     "pandas": {"ui"},
 }

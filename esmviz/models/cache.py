@@ -9,25 +9,28 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from esmviz.errors import CorruptCheckpointError, ModelUnavailableError, UnknownModelError
+from esmviz.errors import ModelUnavailableError, UnknownModelError
 from esmviz.models import esm_package, hub, memory
 from esmviz.models.base import Backend, ModelStatus
-from esmviz.models.catalog import CATALOG, MINI_FOLDER
-from esmviz.models.folders import describe, is_checkpoint, revision
+from esmviz.models.catalog import CATALOG
+from esmviz.models.folders import describe
 from esmviz.models.hosted import HostedModels
+from esmviz.models.local import LocalCheckpoints
 from esmviz.models.room import Room
+from esmviz.models.weights import is_checkpoint, revision
 from esmviz.types import ModelSpec, Precision
 
 NEEDS_ESM_PACKAGE = {"esm3"}  # families
 
 
 class ModelCache:
-    """Models by name: the catalogue, hosted ones, the sub-folders of ``models_dir``, and paths where allowed.
+    """Models by name: the catalogue, hosted ones, the checkpoints in ``models_dir``, and paths where allowed.
 
     Parameters
     ----------
     models_dir : Path, optional
-        A sub-folder named like a model of the catalogue holds that model's weights; any other is a model of its own.
+        A sub-folder or file named like a model of the catalogue holds that model's weights; any other is a model of
+        its own.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     precision : Precision
@@ -37,7 +40,7 @@ class ModelCache:
     memory_fraction : float
         Share of the free memory that one model may take.
     allow_paths : bool
-        Whether a name may be the path of a folder. Never for visitors of a web page.
+        Whether a name may be the path of a checkpoint. Never for visitors of a web page.
     hosted : HostedModels, optional
         Models that run on other servers.
     """
@@ -54,7 +57,7 @@ class ModelCache:
         hosted: HostedModels | None = None,
     ) -> None:
         self._hosted = HostedModels() if hosted is None else hosted
-        self._models_dir = models_dir
+        self._local = LocalCheckpoints(models_dir, allow_paths)
         self._asked_device, self._precision = device, precision
         self._offline, self._fraction, self._allow_paths = offline, memory_fraction, allow_paths
         self._room = Room(lambda: memory.free_bytes(self.device), memory_fraction)
@@ -65,9 +68,8 @@ class ModelCache:
 
     def specs(self) -> dict[str, ModelSpec]:
         """All models by name. A folder that cannot be read is there too; its note says why."""
-        found = {name: self._describe(folder, name) for name, folder in self._folders().items()}
-        known = {**CATALOG, **self._hosted.specs()}
-        return {**known, **{name: spec for name, spec in found.items() if name not in known}}
+        known = {**{n: self._local.as_found(s) for n, s in CATALOG.items()}, **self._hosted.specs()}
+        return {**known, **{n: s for n, s in self._local.specs().items() if n not in known}}
 
     def spec(self, name: str) -> ModelSpec:
         """The spec of a model.
@@ -78,11 +80,11 @@ class ModelCache:
             Lists the models there are.
         """
         if (known := (CATALOG | self._hosted.specs()).get(name)) is not None:
-            return known
-        if (folder := self._folder_of(name)) is not None:
-            return self._describe(folder, name)
+            return self._local.as_found(known)
+        if (found := self._local.spec(name)) is not None:
+            return found
         names = ", ".join(self.specs())
-        where = " or the path of a checkpoint folder" if self._allow_paths else ""
+        where = " or the path of a checkpoint" if self._allow_paths else ""
         raise UnknownModelError(f"There is no model {name!r}.", f"There are {names}{where}.")
 
     def status(self, name: str) -> ModelStatus:
@@ -163,11 +165,12 @@ class ModelCache:
         return known
 
     def _load(self, name: str, spec: ModelSpec) -> Backend:
+        own = self._local.path_of(name)
+        if own is not None and not spec.provides:  # its description failed: describe it again for the error
+            describe(own, name)
         folder = self._weights(name, spec)
         if folder is None:
             raise hub.unavailable(spec, "")
-        if not spec.provides:  # a folder whose description failed: describe it again for the error
-            describe(folder, name)
         if spec.family in NEEDS_ESM_PACKAGE and not esm_package.is_installed():
             raise esm_package.unavailable(spec.name)
         with self._room_for(spec):
@@ -226,20 +229,6 @@ class ModelCache:
             return "Free some memory; no model fits."
         return f"The largest that fits is {max(fitting, key=lambda spec: spec.n_parameters).name}."
 
-    def _folders(self) -> dict[str, Path]:
-        if self._models_dir is None or not self._models_dir.is_dir():
-            return {}
-        return {path.name: path for path in sorted(self._models_dir.iterdir()) if path.is_dir()}
-
-    def _folder_of(self, name: str) -> Path | None:
-        if name == "mini":
-            return MINI_FOLDER
-        if (folder := self._folders().get(name)) is not None:
-            return folder
-        if self._allow_paths and name not in CATALOG and Path(name).is_dir():
-            return Path(name)
-        return None
-
     def _parts(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
         """The checkpoints that a model consists of: its members, or itself."""
         return tuple(map(self.spec, spec.members)) or (spec,)
@@ -250,18 +239,10 @@ class ModelCache:
 
     def _weights(self, name: str, spec: ModelSpec) -> Path | None:
         """Folder of a model's weights on this machine."""
-        folder = self._folder_of(name)
+        folder = self._local.path_of(name)
         if folder is None and spec.repo_id:
             folder = hub.local_folder(spec)
         return folder if folder is not None and is_checkpoint(folder) else None
-
-    def _describe(self, folder: Path, name: str) -> ModelSpec:
-        try:
-            return describe(folder, name)
-        except CorruptCheckpointError as error:
-            return ModelSpec(
-                name, "unknown", "", None, 0, 0, 0, 0, None, "", frozenset(), title=name, note=str(error)
-            )
 
     def _trouble(self, spec: ModelSpec, missing: list[ModelSpec]) -> str:
         if not spec.provides:

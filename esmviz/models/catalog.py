@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.models.folders import count, read_config, read_json, tensor_shapes
 from esmviz.models.pins import REVISIONS
+from esmviz.models.weights import count, read_config, read_json, tensor_shapes
 from esmviz.types import ModelSpec, Output
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -22,7 +22,7 @@ Shape = tuple[int, int, int]  # layers, heads, width
 def _mini(folder: Path = MINI_FOLDER) -> ModelSpec:
     """The embedded model: its sizes and what it can do are written beside its weights, in config and card."""
     try:
-        config, n_parameters = read_config(folder), count(folder, tensor_shapes(folder))
+        config, n_parameters = read_config(folder), count(tensor_shapes(folder))
     except (
         CorruptCheckpointError
     ):  # said when somebody asks for the model, not when the catalogue is imported

@@ -1,23 +1,31 @@
-"""One strict way from a folder to a network: every tensor is there, none is left over, every shape fits."""
+"""One strict way from a checkpoint to a network: every tensor is there, none is left over, every shape fits."""
 
 from __future__ import annotations
 
+import argparse
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.models.folders import Shapes, architecture, describe, tensor_shapes, weight_files
+from esmviz.models import h5
+from esmviz.models.folders import architecture, describe
+from esmviz.models.native import translated
 from esmviz.models.network import Network, settle
+from esmviz.models.weights import Shapes, native_file, read_config, tensor_shapes, weight_files
 from esmviz.types import ModelSpec
 
 CONTACT_HEAD = "esm.contact_head.regression."
 # Tensors of older files that carry no weights, and that transformers derives from the config.
 LEFT_OVER = ("position_ids", "position_embeddings.weight", "inv_freq")
+_ALLOWING = threading.Lock()  # torch's list of allowed classes is one for all threads
 
 
 def load(folder: Path, spec: ModelSpec, device: str) -> Network:
-    """Load a checkpoint folder as float32.
+    """Load a checkpoint of any format as float32.
+
+    Formats of other packages are renamed first; then all go the same way through transformers.
 
     Raises
     ------
@@ -72,17 +80,15 @@ def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:
     transformers.utils.logging.disable_progress_bar()
     loader = getattr(transformers, name)
     try:
-        config = loader.config_class.from_pretrained(folder, local_files_only=True)
+        config = loader.config_class.from_dict(read_config(folder))
         with torch.device("meta"):
             planned = loader(config).state_dict()
         _refuse_shapes(folder, {name: tuple(tensor.shape) for name, tensor in planned.items()})
         model, info = loader.from_pretrained(
-            folder,
+            **_source(folder),
+            config=config,
             dtype=torch.float32,
             attn_implementation=attention.NAME,
-            local_files_only=True,
-            use_safetensors=weight_files(folder)[0].suffix == ".safetensors",
-            weights_only=True,
             output_loading_info=True,
         )
     except (MemoryError, CorruptCheckpointError):
@@ -93,9 +99,38 @@ def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:
     return model, info
 
 
+def _source(folder: Path) -> dict[str, Any]:
+    """Where transformers takes the tensors from: files that it reads itself, or tensors read and renamed here."""
+    import torch
+
+    files = weight_files(folder)
+    if (native := native_file(folder)) is not None:
+        tensors = translated(native, _tensors)[1]
+    elif files[0].suffix == ".h5":
+        found = {name: array for path in files for name, array in h5.arrays(path).items()}
+        tensors = {name: torch.from_numpy(array) for name, array in found.items()}
+    else:
+        return {
+            "pretrained_model_name_or_path": folder,
+            "local_files_only": True,
+            "use_safetensors": files[0].suffix == ".safetensors",
+            "weights_only": True,
+        }
+    state = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return {"pretrained_model_name_or_path": None, "state_dict": state}
+
+
+def _tensors(path: Path) -> Any:
+    """What a file of fair-esm or ESM C holds. Beside tensors it may hold settings, and nothing else."""
+    import torch
+
+    with _ALLOWING, torch.serialization.safe_globals([argparse.Namespace]):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _refuse_shapes(folder: Path, planned: Shapes) -> None:
     """Compare before anything is allocated: a config of another layout takes the shape of ESM C 6B, 25 GB."""
-    found = tensor_shapes(folder) or {}
+    found = tensor_shapes(folder)
     differing = {name for name, shape in found.items() if planned.get(name, shape) != shape}
     refuse(folder, "has in another shape", differing)
 

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models import esm_package
-from esmviz.models.folders import read_config, weight_files
+from esmviz.models.outline import outline
+from esmviz.models.weights import ESM3_EMBEDDING, read_json, weight_files
 from esmviz.types import ModelSpec
 
 if TYPE_CHECKING:
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
     from esmviz.models.esm3 import Esm3Network
 
 WIDTH_OF_A_HEAD = 64  # in every model of EvolutionaryScale; the tensors do not tell
-EMBEDDING, GEOMETRIC = (
-    "encoder.sequence_embed.weight",
-    "transformer.blocks.0.geom_attn.distance_scale_per_head",
-)
+GEOMETRIC = "transformer.blocks.0.geom_attn.distance_scale_per_head"
 
 
 def describe(folder: Path, name: str) -> ModelSpec:
@@ -33,17 +32,19 @@ def describe(folder: Path, name: str) -> ModelSpec:
     CorruptCheckpointError
         When it is truncated, holds more than tensors, or another model.
     """
-    tensors = read(folder)
-    d_model = tensors[EMBEDDING].shape[1]
+    [path] = weight_files(folder)
+    arrays = outline(path)
+    _check_layout(path, arrays)
+    d_model = arrays[ESM3_EMBEDDING].shape[1]
     return ModelSpec(
         name=name,
         family="esm3",
         repo_id="",
         revision=None,
-        n_layers=len({key.split(".")[2] for key in tensors if key.startswith("transformer.blocks.")}),
+        n_layers=len({key.split(".")[2] for key in arrays if key.startswith("transformer.blocks.")}),
         n_heads=_n_heads(folder, d_model),
         d_model=d_model,
-        n_parameters=sum(tensor.numel() for tensor in tensors.values()),
+        n_parameters=sum(prod(array.shape) for array in arrays.values()),
         max_residues=None,
         licence="",
         provides=frozenset({"logits", "hidden_states", "attentions"}),
@@ -64,13 +65,19 @@ def read(folder: Path) -> dict[str, Tensor]:
     except Exception as error:  # whatever a broken file makes torch raise
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CorruptCheckpointError(f"{path.name} cannot be loaded: {first}", "Copy it again.") from error
-    is_plain = isinstance(tensors, dict) and all(
-        isinstance(key, str) and isinstance(tensor, torch.Tensor) and tensor.is_floating_point()
-        for key, tensor in tensors.items()
-    )
-    if not is_plain or not {EMBEDDING, GEOMETRIC} <= tensors.keys() or tensors[EMBEDDING].dim() != 2:
-        raise CorruptCheckpointError(f"{path.name} holds another layout than ESM3's.")
+    _check_layout(path, tensors)
+    if not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise CorruptCheckpointError(f"{path.name} holds another layout than ESM3's: whole numbers.")
     return dict(tensors)
+
+
+def _check_layout(path: Path, tensors: Any) -> None:
+    """Refuse all but tensors by name, those of ESM3 among them."""
+    is_plain = isinstance(tensors, dict) and all(
+        isinstance(key, str) and hasattr(tensor, "shape") for key, tensor in tensors.items()
+    )
+    if not is_plain or not {ESM3_EMBEDDING, GEOMETRIC} <= tensors.keys() or tensors[ESM3_EMBEDDING].ndim != 2:
+        raise CorruptCheckpointError(f"{path.name} holds another layout than ESM3's.")
 
 
 def load(folder: Path, spec: ModelSpec, device: str) -> Esm3Network:
@@ -127,7 +134,7 @@ def _planned(spec: ModelSpec, n_geometric: int) -> Any:
 
 
 def _n_heads(folder: Path, d_model: int) -> int:
-    config = read_config(folder) if (folder / "config.json").is_file() else {}
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     n_heads = int(config.get("n_heads", d_model // WIDTH_OF_A_HEAD))
     if n_heads < 1 or d_model % n_heads:
         raise CorruptCheckpointError(f"{folder.name}: {n_heads} heads do not share a width of {d_model}.")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CancelledError, CorruptCheckpointError, EsmvizError, ModelUnavailableError
-from esmviz.models.folders import ESM3_FILES
 from esmviz.models.pins import HASHES, REVISIONS
+from esmviz.models.weights import ESM3_FILES
 from esmviz.types import ModelSpec
 
 WAYS_OUT = (
@@ -29,7 +29,7 @@ def local_folder(spec: ModelSpec) -> Path | None:
     """Folder of a model's snapshot on this machine, complete; None where it is not. Asks nobody."""
     from huggingface_hub import try_to_load_from_cache
 
-    from esmviz.models.folders import weight_files
+    from esmviz.models.weights import weight_files
 
     config = try_to_load_from_cache(spec.repo_id, "config.json", revision=spec.revision)
     if not isinstance(config, str):

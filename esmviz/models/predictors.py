@@ -22,7 +22,7 @@ PROBLEMS: tuple[Problem, ...] = ("single_label_classification", "multi_label_cla
 
 
 def predictor(
-    folder: Path, family: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]] | None
+    folder: Path, family: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]
 ) -> Predictor | None:
     """What a checkpoint predicts; None for a masked language model.
 
@@ -37,8 +37,7 @@ def predictor(
     for (its_family, unit), (architecture, tensor) in PREDICTORS.items():
         if its_family == family and architecture in (config.get("architectures") or ()):
             classes = _classes(folder, config)
-            if shapes is not None:
-                _check(folder, architecture, tensor, shapes.get(tensor), len(classes))
+            _check(folder, architecture, tensor, shapes.get(tensor), len(classes))
             problem = _problem(folder, config, len(classes))
             return Predictor(unit, problem, classes, is_assumed=not config.get("problem_type"))
     return None

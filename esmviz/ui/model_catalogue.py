@@ -119,10 +119,12 @@ def bring_your_own() -> None:
     folder = workbench().settings.models_dir
     with st.expander("Use your own checkpoint"):
         st.markdown(
-            "Set `ESMVIZ_MODELS_DIR` to a folder and put each checkpoint into a folder of its own inside it: "
-            "`config.json` and `model.safetensors` as `save_pretrained` of `transformers` writes them, for "
-            "`EsmForMaskedLM` or `EsmcForMaskedLM`. It appears in the list under its folder's name. A tensor that is "
-            "missing or too many is an error, so half-loaded weights never run. On the command line `--model` also "
-            "takes a path."
+            "Set `ESMVIZ_MODELS_DIR` to a folder and put into it, each under the name that the list shall show:\n\n"
+            "- a folder as `save_pretrained` of `transformers` writes it: `config.json` with `model.safetensors`, "
+            "`pytorch_model.bin` or the former `tf_model.h5`, for ESM-2, ESM-1b, ESM-1v and ESM C;\n"
+            "- a `.pt` file of fair-esm; contacts come with its `-contact-regression.pt` beside it;\n"
+            "- a `.pth` file of ESM C or ESM3.\n\n"
+            "A tensor that is missing or too many is an error, so half-loaded weights never run, and nothing in a file "
+            "is run. On the command line `--model` also takes a path."
         )
         st.caption(plain(f"ESMVIZ_MODELS_DIR is {folder}." if folder else "ESMVIZ_MODELS_DIR is not set."))

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models.catalog import CATALOG
 from esmviz.models.checkpoints import load
-from esmviz.models.folders import describe, revision, tensor_shapes
+from esmviz.models.folders import describe
 from esmviz.models.transformer import TransformerBackend
+from esmviz.models.weights import revision, tensor_shapes
 from esmviz.types import ProteinRecord, Request
 
 DENSE = "esm.encoder.layer.1.output.dense.weight"
@@ -135,7 +136,7 @@ def test_an_empty_folder_is_refused(tmp_path):
         ({"hidden_size": 64}, "hidden_size 64, the tensors 32"),
         ({"intermediate_size": 128}, "cannot be loaded|in another shape"),
         ({"hidden_dropout_prob": "much"}, "cannot be loaded"),
-        ({"num_attention_heads": "many"}, "hold what no checkpoint has"),
+        ({"num_attention_heads": "many"}, "holds what no checkpoint has"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(folder, edit_config, fields, match):
@@ -163,11 +164,16 @@ def test_weights_of_another_model_are_refused_by_name(folder, saved):
         load(folder, CATALOG["esm2-8m"], "cpu")
 
 
-def test_bin_weights_give_the_same_numbers(folder):
-    expected = logits(folder)
-    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+def test_bin_weights_give_the_same_numbers_and_description(folder):
+    expected, spec = logits(folder), describe(folder, "own")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["lm_head.decoder.weight"] = tensors[
+        "esm.embeddings.word_embeddings.weight"
+    ]  # as older files have it
+    torch.save(tensors, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     np.testing.assert_array_equal(logits(folder), expected)
+    assert describe(folder, "own") == spec
 
 
 def test_a_bin_without_a_contact_head_has_no_random_one(folder):
@@ -185,7 +191,7 @@ class Bomb:
 def test_a_bin_file_is_never_unpickled_beyond_tensors(folder, capsys):
     torch.save({"weight": Bomb()}, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    refused(folder, "cannot be loaded")
+    refused(folder, "print, which is neither a tensor nor a setting")
     assert "a pickle ran" not in capsys.readouterr().out
 
 

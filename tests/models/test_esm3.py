@@ -13,8 +13,9 @@ from esmviz.models.base import AMINO_ACID_TOKENS, MASK, tokens
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG
 from esmviz.models.checkpoints import load
-from esmviz.models.folders import ESM3_FILES, describe, revision
+from esmviz.models.folders import describe
 from esmviz.models.transformer import TransformerBackend
+from esmviz.models.weights import ESM3_FILES, revision
 from esmviz.types import (
     AMBIGUOUS,
     AMINO_ACIDS,
@@ -235,6 +236,12 @@ def test_the_layout_of_the_hub_is_the_same_model(esm3_folder, tmp_path, mixed, e
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_its_file_alone_is_known_by_its_content(esm3_folder, tmp_path):
+    shutil.copy(esm3_folder / ESM3_FILES[0], tmp_path / "own.pth")
+    spec = ModelCache(models_dir=tmp_path, device="cpu", offline=True).spec("own")
+    assert (spec.family, spec.n_layers, spec.n_heads, spec.d_model) == ("esm3", 3, 1, 64)
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -244,7 +251,7 @@ def test_the_layout_of_the_hub_is_the_same_model(esm3_folder, tmp_path, mixed, e
         (lambda tensors: {"model": tensors}, "another layout"),
         (lambda tensors: {k: v for k, v in tensors.items() if "geom" not in k}, "another layout"),
         (lambda tensors: tensors | {QKV: torch.zeros(192, 64, dtype=torch.int8)}, "another layout"),
-        (lambda tensors: tensors | {QKV: print}, "cannot be loaded"),
+        (lambda tensors: tensors | {QKV: print}, "print, which is neither a tensor nor a setting"),
         (lambda tensors: [1, 2], "another layout"),
     ],
     ids=["missing", "extra", "shape", "nested", "esmc", "integers", "pickle", "list"],
@@ -258,7 +265,7 @@ def test_a_truncated_file_is_refused(spoilt, n_bytes):
     folder = spoilt(dict)
     path = folder / ESM3_FILES[0]
     path.write_bytes(path.read_bytes()[:n_bytes])
-    refused(folder, "cannot be loaded")
+    refused(folder, "truncated or no file of torch")
 
 
 def test_heads_that_do_not_share_the_width_are_refused(spoilt):

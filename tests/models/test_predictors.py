@@ -222,7 +222,7 @@ def test_other_classes_in_the_config_are_refused(kind, spoilt):
     [
         ({"problem_type": "ranking"}, "problem_type 'ranking'"),
         ({"id2label": {"0": "a", "1": "b", "7": "c"}}, "does not name the classes 0, 1, 2"),
-        ({"id2label": {"first": "a"}}, "hold what no checkpoint has"),
+        ({"id2label": {"first": "a"}}, "holds what no checkpoint has"),
         ({"id2label": None}, "has 2 classes"),
     ],
 )

@@ -1,0 +1,179 @@
+"""The files of a checkpoint, read without torch: which they are, the shapes in them, the hash of their content.
+
+Everywhere ``folder`` is a Hugging Face folder, a file of fair-esm, ESM C or ESM3, or a folder that holds one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from esmviz.errors import CorruptCheckpointError
+from esmviz.models import h5
+from esmviz.models.native import is_native, native_files, regression_file, translated
+from esmviz.models.outline import outline
+
+Shapes = dict[str, tuple[int, ...]]
+MAX_HEADER_BYTES = 100 * 2**20  # as the safetensors library has it
+HINT = (
+    "A checkpoint is a Hugging Face folder with config.json and model.safetensors (or pytorch_model.bin, or tf_model.h5), "
+    "a .pt file of fair-esm or a .pth file of ESM C or ESM3."
+)
+# Of a Hugging Face folder, the preferred first.
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", "tf_model.h5")
+# ESM3's one file, laid into a folder by hand or as the hub has it, beside files of its decoders.
+ESM3_FILES = ("esm3_sm_open_v1.pth", "data/weights/esm3_sm_open_v1.pth")
+ESM3_EMBEDDING = "encoder.sequence_embed.weight"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        When it is missing, cannot be read, or is no JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CorruptCheckpointError(f"{path.parent.name} has no {path.name}.", HINT) from None
+    except (OSError, ValueError) as error:
+        raise CorruptCheckpointError(
+            f"{path.parent.name}/{path.name} cannot be read: {error}.", HINT
+        ) from None
+    if not isinstance(value, dict):
+        raise CorruptCheckpointError(f"{path.parent.name}/{path.name} is no JSON object.", HINT)
+    return value
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a folder, or what it would be for a file of another package."""
+    native = native_file(folder)
+    return read_json(folder / "config.json") if native is None else translated(native, outline)[0]
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a path looks like a checkpoint, broken or not."""
+    if folder.is_file():
+        return is_native(folder)
+    return (folder / "config.json").is_file() or bool(native_files(folder))
+
+
+def native_file(folder: Path) -> Path | None:
+    """The file of fair-esm, ESM C or ESM3 that a path is or holds; None for a Hugging Face folder.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        When a folder holds several.
+    """
+    if folder.is_file():
+        return folder
+    if esm3 := [path for name in ESM3_FILES if (path := folder / name).is_file()]:
+        return esm3[0]
+    if any((folder / f"{name}{end}").is_file() for name in WEIGHTS for end in ("", ".index.json")):
+        return None  # a training run leaves optimizer.pt and the like beside its weights
+    files = native_files(folder)
+    if len(files) > 1:
+        raise CorruptCheckpointError(
+            f"{folder.name} holds several checkpoints: {', '.join(path.name for path in files)}.",
+            "Give each a folder of its own.",
+        )
+    return files[0] if files else None
+
+
+def holds_esm3(folder: Path) -> bool:
+    """Whether a path is or holds a file of ESM3, whole or not."""
+    native = native_file(folder)
+    if native is None or native.name == ESM3_FILES[0]:
+        return native is not None
+    content = outline(native)
+    return isinstance(content, dict) and ESM3_EMBEDDING in content
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Files that hold the tensors, safetensors preferred, shards in order."""
+    if (native := native_file(folder)) is not None:
+        return [path for path in (native, regression_file(native)) if path is not None]
+    for single in WEIGHTS:
+        index = folder / f"{single}.index.json"
+        if (folder / single).is_file():
+            return [folder / single]
+        if index.is_file():
+            names = sorted(set(read_json(index).get("weight_map", {}).values()))
+            missing = [name for name in names if not (folder / name).is_file()]
+            if missing or not names:
+                raise CorruptCheckpointError(
+                    f"{folder.name} lacks {', '.join(missing) or 'its weights'}.", HINT
+                )
+            return [folder / name for name in names]
+    raise CorruptCheckpointError(f"{folder.name} has no weights.", HINT)
+
+
+def tensor_shapes(folder: Path) -> Shapes:
+    """Shape of each tensor, by the name that transformers has for it."""
+    if (native := native_file(folder)) is not None:
+        return _shapes(translated(native, outline)[1])
+    shapes: Shapes = {}
+    for path in weight_files(folder):
+        if path.suffix == ".safetensors":
+            shapes |= _header(path)
+        else:
+            shapes |= _shapes((h5.outline if path.suffix == ".h5" else outline)(path))
+    return shapes
+
+
+def _shapes(arrays: dict[str, Any]) -> Shapes:
+    return {name: tuple(array.shape) for name, array in arrays.items()}
+
+
+def count(shapes: Shapes) -> int:
+    """Number of parameters. What a file repeats or a rotary model ignores does not count."""
+    skipped = ["inv_freq", "position_ids"]
+    if any(name.startswith("esm.") for name in shapes):  # which shares its embedding with the head
+        skipped.append("lm_head.decoder.weight")
+    if any("inv_freq" in name for name in shapes):
+        skipped.append("position_embeddings")
+    return sum(prod(shape) for name, shape in shapes.items() if not any(word in name for word in skipped))
+
+
+def revision(folder: Path) -> str:
+    """SHA-256 over the weight files: what a local checkpoint is known by in captions and cache keys."""
+    stats = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in weight_files(folder)]
+    return _digest(tuple(stats))
+
+
+@lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+    sha256 = hashlib.sha256()
+    for name, _, _ in files:
+        with open(name, "rb") as file:
+            while chunk := file.read(2**20):
+                sha256.update(chunk)
+    return sha256.hexdigest()
+
+
+def _header(path: Path) -> Shapes:
+    """Names and shapes of a safetensors file, whose length must be what its header promises."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            (n_bytes,) = struct.unpack("<Q", file.read(8))
+            if n_bytes > min(size, MAX_HEADER_BYTES):
+                raise ValueError("its header is longer than the file")
+            header = json.loads(file.read(n_bytes))
+        header.pop("__metadata__", None)
+        end = max(int(entry["data_offsets"][1]) for entry in header.values())
+        if 8 + n_bytes + end != size:
+            raise ValueError(f"it has {size} bytes where {8 + n_bytes + end} are announced")
+        return {name: tuple(entry["shape"]) for name, entry in header.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise CorruptCheckpointError(
+            f"{path.parent.name}/{path.name} is truncated or no safetensors file: {error}.", "Copy it again."
+        ) from None
