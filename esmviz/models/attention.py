@@ -1,15 +1,10 @@
-"""Attention where several proteins lie end to end in a row, its weights handed out where a probe asks.
-
-``transformers`` looks attention functions up by name, so its own blocks call this one. All it needs travels
-in keyword arguments of the call: nothing is shared between threads.
-"""
+"""Attention where several proteins lie end to end in a row, its weights handed out where a probe asks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +12,6 @@ from torch import Tensor
 
 from esmviz.models.memory import WEIGHTS_BYTES
 from esmviz.models.probes import Accumulator
-
-NAME = "esmviz"
 
 
 @dataclass(frozen=True)
@@ -52,41 +45,27 @@ def _runs(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
     return result
 
 
-def attend(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    *,
-    pack: Pack,
-    layer: int,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """Attention of each protein to itself; tensors are (1, H, tokens, d), the result (1, tokens, H, d)."""
-    query, key = query.to(value.dtype), key.to(value.dtype)  # rotation may have left them in float32
-    output = torch.empty_like(value.transpose(1, 2), memory_format=torch.contiguous_format)
+def attend(query: Tensor, key: Tensor, value: Tensor, *, pack: Pack, layer: int) -> Tensor:
+    """Attention of each protein to itself; heads are (tokens, H, d), the result is (tokens, H * d)."""
+    output = torch.empty(value.shape, dtype=value.dtype, device=value.device)
     for start, length, n in pack.runs:
         stop = start + length * n
         q, k, v = (
-            x[0, :, start:stop].view(-1, n, length, x.shape[-1]).transpose(0, 1) for x in (query, key, value)
+            x[start:stop].reshape(n, length, *x.shape[1:]).transpose(1, 2) for x in (query, key, value)
         )
-        attended = F.scaled_dot_product_attention(q, k, v, scale=scaling)
-        output[0, start:stop] = attended.transpose(1, 2).flatten(0, 1)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        output[start:stop] = attended.transpose(1, 2).flatten(0, 1)
     for (start, stop), probes in zip(pack.bounds, pack.probes, strict=False):
-        hand_out(probes, layer, query[0, :, start:stop], key[0, :, start:stop], scaling)
-    return output, None
+        hand_out(probes, layer, query[start:stop].transpose(0, 1), key[start:stop].transpose(0, 1))
+    return output.flatten(1)
 
 
-def hand_out(
-    probes: Sequence[Accumulator], layer: int, query: Tensor, key: Tensor, scaling: float | None
-) -> None:
+def hand_out(probes: Sequence[Accumulator], layer: int, query: Tensor, key: Tensor) -> None:
     """Give the probes of one protein the weights of the heads that they want; each head is computed once.
 
     ``query`` and ``key`` are (H, L + 2, d). A few heads are held at a time.
     """
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scale = query.shape[-1] ** -0.5
     wishes = [(probe, set(probe.heads(len(query)))) for probe in probes if layer in probe.layers]
     heads = sorted(set().union(*(wanted for _, wanted in wishes)))
     step = max(1, WEIGHTS_BYTES // (4 * query.shape[1] ** 2))
@@ -105,10 +84,3 @@ def _weights(query: Tensor, key: Tensor) -> Tensor:
     """Softmax of the products, in their own memory: a second copy would double the peak."""
     scores = torch.matmul(query, key.transpose(1, 2))
     return torch.softmax(scores, -1, out=scores)
-
-
-def register() -> None:
-    """Make the function known to transformers, under ``NAME``. Calling it again changes nothing."""
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(NAME, attend)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
-import os
-import threading
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.models import h5
 from esmviz.models.folders import architecture, describe
-from esmviz.models.native import translated
-from esmviz.models.network import Network, settle
-from esmviz.models.weights import Shapes, native_file, read_config, tensor_shapes, weight_files
+from esmviz.models.layouts import Shapes, layout, settled
+from esmviz.models.network import Network
+from esmviz.models.weights import read_config, tensor_shapes
 from esmviz.types import ModelSpec
 
 CONTACT_HEAD = "esm.contact_head.regression."
-# Tensors of older files that carry no weights, and that transformers derives from the config.
+ROTARY = "esm.rotary_embeddings.inv_freq"
+TIED = "lm_head.decoder.weight"  # of ESM-2 and its elders: the input embedding again
+# Tensors of older files that carry no weights, or that a rotary model does not use.
 LEFT_OVER = ("position_ids", "position_embeddings.weight", "inv_freq")
-_ALLOWING = threading.Lock()  # torch's list of allowed classes is one for all threads
 
 
 def load(folder: Path, spec: ModelSpec, device: str) -> Network:
     """Load a checkpoint of any format as float32.
 
-    Formats of other packages are renamed first; then all go the same way through transformers.
+    Names and shapes are compared before any tensor is read: a config of another layout would take 25 GB.
 
     Raises
     ------
@@ -47,92 +45,48 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Network:
     name = architecture(found.family, found.predictor)
     if name != architecture(spec.family, spec.predictor):
         raise CorruptCheckpointError(f"{folder.name} is not {spec.name}: it is {name}.")
-    model, info = _from_pretrained(folder, name)
-    missing = {name for name in info["missing_keys"] if not name.startswith(CONTACT_HEAD)}
-    refuse(folder, "lacks", missing)
-    refuse(folder, "has in another shape", {str(key[0]) for key in info["mismatched_keys"]})
-    unexpected = {name for name in info["unexpected_keys"] if not name.endswith(LEFT_OVER)}
-    refuse(folder, "has beyond the model's", unexpected)
-    _refuse_another(folder, spec, sum(weight.numel() for weight in model.parameters()))
-    has_contacts = "contacts" in found.provides & spec.provides and missing == info["missing_keys"]
-    return _network(spec.family, settle(model).to(device), has_contacts)
+    config = _settled(folder)
+    planned = layout(name, config, len(found.predictor.classes) if found.predictor else 0)
+    _refuse_another(folder, spec, planned)
+    there = tensor_shapes(folder)
+    _check(folder, planned, there, is_tied=config["tie_word_embeddings"])
+    regression = {name for name in planned if name.startswith(CONTACT_HEAD)}
+    has_contacts = "contacts" in found.provides & spec.provides and regression <= there.keys()
+    from esmviz.models import tensors
+
+    wanted = planned.keys() if has_contacts else planned.keys() - regression
+    network = _network(spec.family, config, tensors.read(folder, set(wanted)), has_contacts)
+    return network if device == "cpu" else network.to(device)
 
 
-def _refuse_another(folder: Path, spec: ModelSpec, n_parameters: int) -> None:
+def _settled(folder: Path) -> dict[str, Any]:
+    try:
+        return settled(read_config(folder))
+    except (TypeError, ValueError) as error:
+        raise CorruptCheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from None
+
+
+def _check(folder: Path, planned: Shapes, there: Shapes, is_tied: bool) -> None:
+    """A contact head may be missing, rotary frequencies, and a decoder that is the input embedding."""
+    missing = {name for name in planned.keys() - there.keys() if not name.startswith(CONTACT_HEAD)}
+    refuse(
+        folder, "has in another shape", {n for n in planned.keys() & there.keys() if planned[n] != there[n]}
+    )
+    refuse(folder, "lacks", missing - {ROTARY, TIED} if is_tied else missing - {ROTARY})
+    refuse(
+        folder,
+        "has beyond the model's",
+        {n for n in there.keys() - planned.keys() if not n.endswith(LEFT_OVER)},
+    )
+
+
+def _refuse_another(folder: Path, spec: ModelSpec, planned: Shapes) -> None:
     """ESM-1b and ESM-1v agree in all their sizes and differ by one norm, which the number of parameters shows."""
+    n_parameters = sum(prod(shape) for name, shape in planned.items() if name not in (TIED, ROTARY))
     if spec.repo_id and spec.max_residues is not None and n_parameters != spec.n_parameters:
         raise CorruptCheckpointError(
             f"{folder.name} is not {spec.name}: it has {n_parameters:,} parameters, not {spec.n_parameters:,}."
         )
-
-
-def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:
-    os.environ.setdefault(
-        "DISABLE_SAFETENSORS_CONVERSION", "1"
-    )  # else a thread asks the hub to convert .bin files
-    import torch
-    import transformers
-
-    from esmviz.models import attention
-
-    attention.register()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    loader = getattr(transformers, name)
-    try:
-        config = loader.config_class.from_dict(read_config(folder))
-        with torch.device("meta"):
-            planned = loader(config).state_dict()
-        _refuse_shapes(folder, {name: tuple(tensor.shape) for name, tensor in planned.items()})
-        model, info = loader.from_pretrained(
-            **_source(folder),
-            config=config,
-            dtype=torch.float32,
-            attn_implementation=attention.NAME,
-            output_loading_info=True,
-        )
-    except (MemoryError, CorruptCheckpointError):
-        raise
-    except Exception as error:  # whatever a broken file makes transformers raise
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise CorruptCheckpointError(f"{folder.name} cannot be loaded: {first}") from error
-    return model, info
-
-
-def _source(folder: Path) -> dict[str, Any]:
-    """Where transformers takes the tensors from: files that it reads itself, or tensors read and renamed here."""
-    import torch
-
-    files = weight_files(folder)
-    if (native := native_file(folder)) is not None:
-        tensors = translated(native, _tensors)[1]
-    elif files[0].suffix == ".h5":
-        found = {name: array for path in files for name, array in h5.arrays(path).items()}
-        tensors = {name: torch.from_numpy(array) for name, array in found.items()}
-    else:
-        return {
-            "pretrained_model_name_or_path": folder,
-            "local_files_only": True,
-            "use_safetensors": files[0].suffix == ".safetensors",
-            "weights_only": True,
-        }
-    state = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    return {"pretrained_model_name_or_path": None, "state_dict": state}
-
-
-def _tensors(path: Path) -> Any:
-    """What a file of fair-esm or ESM C holds. Beside tensors it may hold settings, and nothing else."""
-    import torch
-
-    with _ALLOWING, torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _refuse_shapes(folder: Path, planned: Shapes) -> None:
-    """Compare before anything is allocated: a config of another layout takes the shape of ESM C 6B, 25 GB."""
-    found = tensor_shapes(folder)
-    differing = {name for name, shape in found.items() if planned.get(name, shape) != shape}
-    refuse(folder, "has in another shape", differing)
 
 
 def refuse(folder: Path, how: str, names: set[str]) -> None:
@@ -142,12 +96,11 @@ def refuse(folder: Path, how: str, names: set[str]) -> None:
         raise CorruptCheckpointError(f"{folder.name} {how}: {some}.", "Half-loaded weights are not run.")
 
 
-def _network(family: str, model: Any, has_contacts: bool) -> Network:
+def _network(family: str, config: dict[str, Any], tensors: dict[str, Any], has_contacts: bool) -> Network:
     if family == "esmc":
         from esmviz.models.esmc import EsmcNetwork
 
-        return EsmcNetwork(model)
-    from esmviz.models.esm import EsmNetwork, fuse_gelu
+        return EsmcNetwork.of(config, tensors)
+    from esmviz.models.esm import EsmNetwork
 
-    fuse_gelu(model)
-    return EsmNetwork(model, has_contacts=has_contacts)
+    return EsmNetwork.of(config, tensors, has_contacts)

@@ -2,72 +2,159 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from esmviz.models.attention import Pack
+from esmviz.models.attention import Pack, attend
 from esmviz.models.base import MASK
-from esmviz.models.network import converted, rotary_tables
+from esmviz.models.layers import (
+    LanguageHead,
+    Linear,
+    Norm,
+    ProteinHead,
+    Rotation,
+    Weights,
+    classifier,
+    frequencies,
+    recast,
+    rotation,
+)
 
 MASKED_IN_TRAINING = 0.15 * 0.8  # written into every ESM: what token dropout makes up for
+PADDING = 1
 
 
+@dataclass(frozen=True)
+class EsmBlock:
+    """Attention and feed-forward, each behind a norm and added to its input."""
+
+    before_attention: Norm
+    query_key_value: Linear
+    mixed: Linear
+    before_feed_forward: Norm
+    up: Linear
+    down: Linear
+
+    @classmethod
+    def of(cls, weights: Weights, eps: float) -> EsmBlock:
+        own = weights.under("attention")
+        return cls(
+            own.norm("LayerNorm", eps),
+            own.linear("self.query", "self.key", "self.value"),
+            own.linear("output.dense"),
+            weights.norm("LayerNorm", eps),
+            weights.linear("intermediate.dense"),
+            weights.linear("output.dense"),
+        )
+
+    def __call__(self, x: Tensor, turn: Rotation | None, n_heads: int, pack: Pack, layer: int) -> Tensor:
+        heads = self.query_key_value(self.before_attention(x)).view(len(x), 3, n_heads, -1)
+        query, key, value = heads.unbind(1)
+        if turn is not None:
+            query, key = turn(query), turn(key)
+        x = x + self.mixed(attend(query, key, value, pack=pack, layer=layer))
+        return x + self.down(F.gelu(self.up(self.before_feed_forward(x))))
+
+
+@dataclass(eq=False)
 class EsmNetwork:
-    """Adapter of ``EsmFor...``, of which a predictor has no ``lm_head``.
-
-    ``has_contacts`` is False where its contact head is untrained.
+    """The network of a config and its tensors, named as in ``EsmForMaskedLM`` or a predictor. ``regression`` is None
+    where the checkpoint has no trained contact head.
     """
 
-    def __init__(self, model: Any, inv_freq: Tensor | None = None, has_contacts: bool = True) -> None:
-        self.model: nn.Module = model
-        self._esm, self._lm_head = model.esm, getattr(model, "lm_head", None)
-        self.n_layers = model.config.num_hidden_layers
-        self._n_heads = model.config.num_attention_heads
-        self._has_contacts = has_contacts
-        self._inv_freq = inv_freq
-        if inv_freq is None and self._esm.rotary_embeddings is not None:
-            self._inv_freq = self._esm.rotary_embeddings.inv_freq.float().clone()
+    n_layers: int
+    n_heads: int
+    has_token_dropout: bool
+    frequencies: Tensor
+    words: Tensor
+    places: Tensor | None
+    norm_before: Norm | None
+    blocks: tuple[EsmBlock, ...]
+    norm_after: Norm
+    language_head: LanguageHead | None
+    classifier: ProteinHead | Linear | None
+    regression: Linear | None
 
-    def to(self, dtype: torch.dtype) -> EsmNetwork:
-        """A copy with weights in another precision; rotary frequencies stay float32."""
-        return EsmNetwork(converted(self.model, dtype), self._inv_freq, self._has_contacts)
+    @classmethod
+    def of(
+        cls, config: Mapping[str, Any], tensors: dict[str, Tensor], has_contacts: bool = True
+    ) -> EsmNetwork:
+        """From the settled config and all tensors of a checkpoint, which are taken out of ``tensors``."""
+        eps, n_layers, weights = config["layer_norm_eps"], config["num_hidden_layers"], Weights(tensors)
+        embeddings, encoder = weights.under("esm.embeddings"), weights.under("esm.encoder")
+        words = embeddings.take("word_embeddings.weight")
+        return cls(
+            n_layers=n_layers,
+            n_heads=config["num_attention_heads"],
+            has_token_dropout=bool(config["token_dropout"]),
+            frequencies=_frequencies(config, weights),
+            words=words,
+            places=embeddings.find("position_embeddings.weight") if is_absolute(config) else None,
+            norm_before=embeddings.norm("layer_norm", eps) if config["emb_layer_norm_before"] else None,
+            blocks=tuple(EsmBlock.of(encoder.under(f"layer.{i}"), eps) for i in range(n_layers)),
+            norm_after=encoder.norm("emb_layer_norm_after", eps),
+            language_head=_language_head(weights.under("lm_head"), words, eps),
+            classifier=classifier(weights),
+            regression=weights.under("esm.contact_head").linear("regression") if has_contacts else None,
+        )
+
+    def to(self, how: torch.dtype | str) -> EsmNetwork:
+        """A copy in another precision or on another device."""
+        network: EsmNetwork = recast(self, lambda tensor: tensor.to(how))
+        return replace(network, frequencies=self.frequencies)
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
-        embeddings = self._esm.embeddings
-        x: Tensor = embeddings.word_embeddings(ids)
-        if embeddings.token_dropout:
+        x = F.embedding(ids, self.words)
+        if self.has_token_dropout:
             x = (x * _token_dropout_scale(ids, pack)[:, None]).to(x.dtype)
-        if embeddings.position_embedding_type == "absolute":
-            x = x + embeddings.position_embeddings(positions + embeddings.padding_idx + 1)
-        if embeddings.layer_norm is not None:
-            x = embeddings.layer_norm(x)
-        return x[None]
+        if self.places is not None:
+            x = x + F.embedding(positions + PADDING + 1, self.places)
+        return x if self.norm_before is None else self.norm_before(x)
 
-    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor] | None:
-        return None if self._inv_freq is None else rotary_tables(self._inv_freq, positions, torch.float32)
+    def rotation(self, positions: Tensor) -> Rotation | None:
+        return rotation(positions, self.frequencies) if self.places is None else None
 
-    def block(self, layer: int, x: Tensor, rotation: tuple[Tensor, Tensor] | None, pack: Pack) -> Tensor:
-        block = self._esm.encoder.layer[layer - 1]
-        result: Tensor = block(x, position_embeddings=rotation, pack=pack, layer=layer)
-        return result
+    def block(self, layer: int, x: Tensor, turn: Rotation | None, pack: Pack) -> Tensor:
+        return self.blocks[layer - 1](x, turn, self.n_heads, pack, layer)
 
     def final_norm(self, x: Tensor) -> Tensor:
-        result: Tensor = self._esm.encoder.emb_layer_norm_after(x)
-        return result
+        return self.norm_after(x)
 
     def head(self, x: Tensor) -> Tensor:
-        assert self._lm_head is not None
-        result: Tensor = self._lm_head(x)
-        return result
+        assert self.language_head is not None
+        return self.language_head(x)
 
     def contact_regression(self) -> tuple[Tensor, Tensor] | None:
-        if not self._has_contacts:
+        if self.regression is None or self.regression.bias is None:
             return None
-        regression = self._esm.contact_head.regression
-        return regression.weight.float().view(self.n_layers, self._n_heads), regression.bias.float()
+        weights = self.regression.weight.float().view(self.n_layers, self.n_heads)
+        return weights, self.regression.bias.float()
+
+
+def _frequencies(config: Mapping[str, Any], weights: Weights) -> Tensor:
+    """The file's own where it has them: those of a half-precision file are rounded, and the model may know them so."""
+    found = weights.find("esm.rotary_embeddings.inv_freq")
+    d_head = config["hidden_size"] // config["num_attention_heads"]
+    return frequencies(d_head, config["rope_theta"]) if found is None else found
+
+
+def _language_head(weights: Weights, words: Tensor, eps: float) -> LanguageHead | None:
+    """None in a predictor. The decoder is the input embedding where the file does not repeat it."""
+    if not weights.has("dense.weight"):
+        return None
+    repeated = weights.find("decoder.weight")
+    decoder = Linear(words if repeated is None else repeated, weights.take("bias"))
+    return LanguageHead(weights.linear("dense"), weights.norm("layer_norm", eps), decoder)
+
+
+def is_absolute(config: Mapping[str, Any]) -> bool:
+    """Whether positions are added to the embedding, as in ESM-1b and ESM-1v."""
+    return bool(config["position_embedding_type"] == "absolute")
 
 
 def _token_dropout_scale(ids: Tensor, pack: Pack) -> Tensor:
@@ -82,18 +169,3 @@ def _token_dropout_scale(ids: Tensor, pack: Pack) -> Tensor:
     n_tokens = torch.tensor(pack.lengths, device=ids.device, dtype=torch.float32)
     scale = (1 - MASKED_IN_TRAINING) / (1 - n_masked / n_tokens)
     return scale[protein] * (1 - is_masked)
-
-
-def fuse_gelu(model: Any) -> None:
-    """Give the feed-forward one fused gelu for five elementwise steps; the same function to rounding."""
-    for layer in model.esm.encoder.layer:
-        layer.intermediate = _Intermediate(layer.intermediate.dense)
-
-
-class _Intermediate(nn.Module):
-    def __init__(self, dense: nn.Module) -> None:
-        super().__init__()
-        self.dense = dense
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(self.dense(x))

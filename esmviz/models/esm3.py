@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from esmviz.models.attention import Pack, attend
 from esmviz.models.base import BOS, EOS
-from esmviz.models.network import converted, rotary_tables
+from esmviz.models.layers import Rotation, frequencies, rotation
 
 
 class Esm3Network:
@@ -23,38 +24,37 @@ class Esm3Network:
     So it is not run, which would need hundreds of L x L maps.
     """
 
-    def __init__(self, model: Any, inputs: Tensor | None = None, inv_freq: Tensor | None = None) -> None:
+    classifier = None
+
+    def __init__(self, model: Any, inputs: Tensor | None = None) -> None:
         self.model: nn.Module = model
         self._stack, self._heads = model.transformer, model.output_heads
         self.n_layers = len(self._stack.blocks)
         self._inputs: Tensor = input_table(model) if inputs is None else inputs
-        first = self._stack.blocks[0].attn
-        self._n_heads = first.n_heads
-        self._inv_freq: Tensor = first.rotary.inv_freq.float().clone() if inv_freq is None else inv_freq
+        attention = self._stack.blocks[0].attn
+        self._n_heads, self._base = attention.n_heads, attention.rotary.base
 
-    def to(self, dtype: torch.dtype) -> Esm3Network:
-        """A copy with weights in another precision; rotary frequencies stay float32."""
-        return Esm3Network(converted(self.model, dtype), self._inputs.to(dtype), self._inv_freq)
+    def to(self, how: torch.dtype | str) -> Esm3Network:
+        """A copy in another precision or on another device."""
+        return Esm3Network(converted(self.model, how), self._inputs.to(how))
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
-        return F.embedding(ids, self._inputs)[None]
+        return F.embedding(ids, self._inputs)
 
-    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        return rotary_tables(self._inv_freq, positions, torch.float32)
+    def rotation(self, positions: Tensor) -> Rotation:
+        return rotation(positions, frequencies(self._inputs.shape[1] // self._n_heads, self._base))
 
-    def block(self, layer: int, x: Tensor, rotation: tuple[Tensor, Tensor] | None, pack: Pack) -> Tensor:
-        assert rotation is not None
+    def block(self, layer: int, x: Tensor, turn: Rotation | None, pack: Pack) -> Tensor:
+        assert turn is not None
         block = self._stack.blocks[layer - 1]
         attention = block.attn
         query, key, value = attention.layernorm_qkv(x).chunk(3, dim=-1)
         query, key, value = (
-            one.unflatten(-1, (self._n_heads, -1)).transpose(1, 2)
+            one.unflatten(-1, (self._n_heads, -1))
             for one in (attention.q_ln(query), attention.k_ln(key), value)
         )
-        context, _ = attend(
-            attention, _rotate(query, rotation), _rotate(key, rotation), value, None, pack=pack, layer=layer
-        )
-        x = x + attention.out_proj(context.flatten(2)) / block.scaling_factor
+        context = attend(turn(query), turn(key), value, pack=pack, layer=layer)
+        x = x + attention.out_proj(context) / block.scaling_factor
         result: Tensor = x + block.ffn(x) / block.scaling_factor
         return result
 
@@ -105,8 +105,12 @@ def input_table(model: Any) -> Tensor:
     return result[0]
 
 
-def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary position of queries or keys (1, H, tokens, d): first half paired with second, as in GPT-NeoX."""
-    cosine, sine = (table[:, None] for table in rotation)
-    first, second = x.chunk(2, dim=-1)
-    return x * cosine + torch.cat((-second, first), dim=-1) * sine
+def converted(model: Any, how: torch.dtype | str) -> Any:
+    """A copy of a model. ``deepcopy(model).to(how)`` would hold a second copy like the first on the way."""
+    copies: dict[int, Any] = {}
+    for weight in model.parameters():
+        copies[id(weight)] = nn.Parameter(weight.to(how), requires_grad=False)
+    for buffer in model.buffers():
+        is_kept = isinstance(how, torch.dtype) and not buffer.is_floating_point()
+        copies[id(buffer)] = buffer if is_kept else buffer.to(how)
+    return deepcopy(model, copies)

@@ -94,7 +94,6 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Esm3Network:
 
     from esmviz.models.checkpoints import refuse
     from esmviz.models.esm3 import Esm3Network
-    from esmviz.models.network import settle
 
     found = read(folder)
     model = _planned(spec, n_geometric=found[GEOMETRIC].numel())
@@ -107,7 +106,7 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Esm3Network:
     model.load_state_dict(tensors, assign=True)
     for block in model.transformer.blocks:  # rotary frequencies are in no file
         block.attn.rotary.reset_parameters()
-    return Esm3Network(settle(model).to(device))
+    return Esm3Network(model.to(device).eval().requires_grad_(False))
 
 
 def _planned(spec: ModelSpec, n_geometric: int) -> Any:

@@ -1,51 +1,131 @@
-"""ESM C (``EsmcForMaskedLM``, or a predictor): rotary positions, no token dropout, no contacts, 64 logits (33 count)."""
+"""ESM C (``EsmcForMaskedLM``, or a predictor): rotary positions, gated feed-forward, no token dropout, no contacts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
-from esmviz.models.attention import Pack
-from esmviz.models.network import converted, rotary_tables
+from esmviz.models.attention import Pack, attend
+from esmviz.models.layers import (
+    LanguageHead,
+    Linear,
+    Norm,
+    ProteinHead,
+    Rotation,
+    Weights,
+    classifier,
+    frequencies,
+    recast,
+    rotation,
+)
+
+EPS = 1e-5  # of every norm
 
 
-class EsmcNetwork:
-    """Adapter of ``EsmcFor...``, of which a predictor has no ``lm_head``."""
+@dataclass(frozen=True)
+class EsmcBlock:
+    """Attention and gated feed-forward, each behind a norm; their outputs are added after division by ``damping``,
+    the square root of the number of layers over 36. Queries and keys have norms of their own.
+    """
 
-    def __init__(self, model: Any, inv_freq: Tensor | None = None) -> None:
-        self.model: nn.Module = model
-        self._esmc, self._lm_head = model.esmc, getattr(model, "lm_head", None)
-        self.n_layers = model.config.num_hidden_layers
-        self._inv_freq: Tensor = (
-            self._esmc.rotary_emb.inv_freq.float().clone() if inv_freq is None else inv_freq
+    damping: float
+    before_attention: Norm
+    query_key_value: Linear
+    query_norm: Norm
+    key_norm: Norm
+    mixed: Linear
+    before_feed_forward: Norm
+    gate_up: Linear
+    down: Linear
+
+    @classmethod
+    def of(cls, weights: Weights, n_layers: int) -> EsmcBlock:
+        own = weights.under("self_attn")
+        return cls(
+            (n_layers / 36) ** 0.5,
+            weights.norm("input_layernorm", EPS),
+            own.linear("q_proj", "k_proj", "v_proj"),
+            own.norm("q_norm", EPS),
+            own.norm("k_norm", EPS),
+            own.linear("o_proj"),
+            weights.norm("post_attention_layernorm", EPS),
+            weights.linear("mlp.gate_proj", "mlp.up_proj"),
+            weights.linear("mlp.down_proj"),
         )
 
-    def to(self, dtype: torch.dtype) -> EsmcNetwork:
-        """A copy with weights in another precision; rotary frequencies stay float32."""
-        return EsmcNetwork(converted(self.model, dtype), self._inv_freq)
+    def __call__(self, x: Tensor, turn: Rotation, n_heads: int, pack: Pack, layer: int) -> Tensor:
+        query, key, value = self.query_key_value(self.before_attention(x)).chunk(3, dim=-1)
+        shape = (len(x), n_heads, -1)
+        query, key = turn(self.query_norm(query).view(shape)), turn(self.key_norm(key).view(shape))
+        mixed = self.mixed(attend(query, key, value.view(shape), pack=pack, layer=layer))
+        x = x + mixed / self.damping
+        gate, up = self.gate_up(self.before_feed_forward(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up) / self.damping
+
+
+@dataclass(eq=False)
+class EsmcNetwork:
+    """The network of a config and its tensors, named as in ``EsmcForMaskedLM``, with 64 logits of which 33 count,
+    or in a predictor."""
+
+    n_layers: int
+    n_heads: int
+    rotary_base: float
+    words: Tensor
+    blocks: tuple[EsmcBlock, ...]
+    norm: Norm
+    language_head: LanguageHead | None
+    classifier: ProteinHead | Linear | None
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], tensors: dict[str, Tensor]) -> EsmcNetwork:
+        """From the settled config and all tensors of a checkpoint, which are taken out of ``tensors``."""
+        weights, n_layers = Weights(tensors), config["num_hidden_layers"]
+        body, head = weights.under("esmc"), weights.under("lm_head")
+        return cls(
+            n_layers=n_layers,
+            n_heads=config["num_attention_heads"],
+            rotary_base=config["rope_theta"],
+            words=body.take("embed_tokens.weight"),
+            blocks=tuple(EsmcBlock.of(body.under(f"layers.{i}"), n_layers) for i in range(n_layers)),
+            norm=body.norm("norm", EPS),
+            language_head=_language_head(head),
+            classifier=classifier(weights),
+        )
+
+    def to(self, how: torch.dtype | str) -> EsmcNetwork:
+        """A copy in another precision or on another device."""
+        network: EsmcNetwork = recast(self, lambda tensor: tensor.to(how))
+        return network
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
-        result: Tensor = self._esmc.embed_tokens(ids)[None]
-        return result
+        return F.embedding(ids, self.words)
 
-    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        return rotary_tables(self._inv_freq, positions, torch.float32)
+    def rotation(self, positions: Tensor) -> Rotation:
+        return rotation(positions, frequencies(self.words.shape[1] // self.n_heads, self.rotary_base))
 
-    def block(self, layer: int, x: Tensor, rotation: tuple[Tensor, Tensor] | None, pack: Pack) -> Tensor:
-        block = self._esmc.layers[layer - 1]
-        result: Tensor = block(x, None, position_embeddings=rotation, pack=pack, layer=layer)
-        return result
+    def block(self, layer: int, x: Tensor, turn: Rotation | None, pack: Pack) -> Tensor:
+        assert turn is not None
+        return self.blocks[layer - 1](x, turn, self.n_heads, pack, layer)
 
     def final_norm(self, x: Tensor) -> Tensor:
-        result: Tensor = self._esmc.norm(x)
-        return result
+        return self.norm(x)
 
     def head(self, x: Tensor) -> Tensor:
-        assert self._lm_head is not None
-        result: Tensor = self._lm_head(x)
-        return result
+        assert self.language_head is not None
+        return self.language_head(x)
 
     def contact_regression(self) -> None:
         return None
+
+
+def _language_head(weights: Weights) -> LanguageHead | None:
+    """None in a predictor."""
+    if not weights.has("dense.weight"):
+        return None
+    return LanguageHead(weights.linear("dense"), weights.norm("layer_norm", EPS), weights.linear("decoder"))

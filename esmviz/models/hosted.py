@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from esmviz.errors import InvalidSettingError, ModelUnavailableError
-from esmviz.models import esm_package
 from esmviz.models.base import Backend, ModelStatus
 from esmviz.models.catalog import CATALOG
 from esmviz.types import ModelSpec
@@ -24,8 +23,7 @@ BIOHUB_MODELS = {
     "esmc-6b": "esmc-6b-2024-12",
     "esm3-open": "esm3-sm-open-v1",
 }
-# Letters that a service takes. In the BioLM format the five of ``<mask>`` beyond one residue count, too.
-LONGEST, LONGEST_BY_NAME, MASK_LETTERS = 2048, {"esm1b": 1022}, 5
+LONGEST = 2048  # residues, of both services
 PRECISION = "hosted precision"  # a server does not say which
 
 
@@ -81,7 +79,8 @@ class HostedModels:
                 self._offer(of_biolm(CATALOG[name], biolm.host), _biolm_maker(name, biolm))
         if biohub is not None:
             for name, model in BIOHUB_MODELS.items():
-                self._offer(of_biohub(CATALOG[name], biohub.host), _biohub_maker(model, biohub))
+                if name in CATALOG:
+                    self._offer(of_biohub(CATALOG[name], biohub.host), _biohub_maker(model, biohub))
 
     def specs(self) -> dict[str, ModelSpec]:
         """All hosted models."""
@@ -92,12 +91,8 @@ class HostedModels:
 
     def status(self, name: str) -> ModelStatus:
         """Whether it may be asked; it needs no memory here."""
-        reason = ""
-        if self._offline:
-            reason = "ESMVIZ_OFFLINE is set, so no sequence may leave this machine."
-        elif name.endswith("@biohub") and not esm_package.is_installed():
-            reason = str(esm_package.unavailable(name))
-        return ModelStatus(not reason, name in self._backends, 0, 0, True, reason)
+        reason = "ESMVIZ_OFFLINE is set, so no sequence may leave this machine." if self._offline else ""
+        return ModelStatus(not self._offline, name in self._backends, 0, 0, True, reason)
 
     def backend(self, name: str) -> Backend:
         """What sends proteins to the server. On first use the server is asked whether it has the model.
@@ -126,12 +121,12 @@ class HostedModels:
 
 def _known(names: Sequence[str]) -> list[str]:
     """Names that the catalogue has; one that is asked for by a setting and is not there is an error."""
-    able = [name for name, spec in CATALOG.items() if "hidden_states" in spec.provides]
-    if unknown := [name for name in names if name not in able]:
+    unknown = [name for name in names if name not in CATALOG and name not in BIOLM_MODELS]
+    if unknown:
         raise InvalidSettingError(
-            f"ESMVIZ_BIOLM_MODELS names {', '.join(map(repr, unknown))}.", f"There are {', '.join(able)}."
+            f"ESMVIZ_BIOLM_MODELS names {', '.join(map(repr, unknown))}.", f"There are {', '.join(CATALOG)}."
         )
-    return list(names)
+    return [name for name in names if name in CATALOG]
 
 
 def _hosted(spec: ModelSpec, service: str, host: str) -> ModelSpec:
@@ -141,7 +136,7 @@ def _hosted(spec: ModelSpec, service: str, host: str) -> ModelSpec:
         name=f"{spec.name}@{service}",
         revision=f"as served by {host}",
         provides=spec.provides & {"logits", "hidden_states", "contacts"},
-        max_residues=LONGEST,
+        max_residues=LONGEST if spec.max_residues is None else min(LONGEST, spec.max_residues),
         title=f"{spec.title or spec.name}, hosted by {host}",
         note=f"Hosted by {host}: the sequences you look at are sent there. {spec.note}",
         card="",
@@ -155,8 +150,7 @@ def of_biolm(spec: ModelSpec, host: str) -> ModelSpec:
     Its ESM C counts block outputs, the last before the final norm (models/esmc/app.py of BioLM's open server): our
     layers 0 and ``n_layers`` are not among them, nor is a vector of BOS. Its ESM-1b gives no contacts.
     """
-    longest = LONGEST_BY_NAME.get(spec.name, LONGEST) - MASK_LETTERS
-    spec = replace(_hosted(spec, "biolm", host), max_residues=longest)
+    spec = _hosted(spec, "biolm", host)
     if spec.family == "esmc":
         return replace(spec, poolings=("mean", "max"), layer_range=(1, spec.n_layers - 1))
     return replace(spec, provides=spec.provides - {"contacts"}) if spec.name == "esm1b@biolm" else spec

@@ -164,8 +164,8 @@ class TransformerBackend:
         kept = _Kept(request, self.spec, pack)
         ids = np.concatenate([tokens(record) for record in records])
         last = self._forward_to(network, ids, pack, kept, _last_block(network, request, kept, pack))
-        logits = amino_acid_logits(network, last[0]).cpu().numpy() if request.logits else None
-        predicted = self._predicted(network, last[0], pack) if request.predictions else None
+        logits = amino_acid_logits(network, last).cpu().numpy() if request.logits else None
+        predicted = self._predicted(network, last, pack) if request.predictions else None
         return [
             ModelOutput(
                 logits=None if logits is None else read_only(logits[start + 1 : stop - 1].copy()),
@@ -184,7 +184,7 @@ class TransformerBackend:
     def _predicted(self, network: Network, last: Tensor, pack: Pack) -> list[FloatArray]:
         """(K,) or (L, K) of each protein, from the states (tokens, D) after the last block."""
         assert self.spec.predictor is not None
-        found = predictions(network, last, pack, self.spec.predictor)
+        found = predictions(network, last, pack, self.spec.predictor.unit)
         return [read_only(each.cpu().numpy()) for each in found]
 
     def _forward_to(
@@ -201,7 +201,7 @@ class TransformerBackend:
             if layer == network.n_layers:
                 x = network.final_norm(x)
             if kept is not None:
-                kept.take(layer, x[0])
+                kept.take(layer, x)
         return x
 
     @torch.inference_mode()
@@ -216,7 +216,7 @@ class TransformerBackend:
         pack = Pack((len(ids),) * len(positions))
         x = self._forward_to(network, copies.ravel(), pack, None, network.n_layers)
         at = torch.from_numpy(np.arange(len(positions)) * len(ids) + positions + 1).to(self.device)
-        return list(amino_acid_logits(network, x[0, at]).cpu().numpy())
+        return list(amino_acid_logits(network, x[at]).cpu().numpy())
 
     def _probes(self, network: Network, record: ProteinRecord, request: Request) -> list[Accumulator]:
         return [

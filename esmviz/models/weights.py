@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from functools import lru_cache
 from math import prod
@@ -24,6 +25,8 @@ HINT = (
     "A checkpoint is a Hugging Face folder with config.json and model.safetensors (or pytorch_model.bin, or tf_model.h5), "
     "a .pt file of fair-esm or a .pth file of ESM C or ESM3."
 )
+# One for all layers since transformers 5, which still saves it under the layer "*".
+ROTARY_OF_A_LAYER = re.compile(r"esm\.encoder\.layer\.(\d+|\*)\.attention\.self\.rotary_embeddings\.inv_freq")
 # Of a Hugging Face folder, the preferred first.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "tf_model.h5")
 # ESM3's one file, laid into a folder by hand or as the hub has it, beside files of its decoders.
@@ -116,8 +119,18 @@ def weight_files(folder: Path) -> list[Path]:
     raise CorruptCheckpointError(f"{folder.name} has no weights.", HINT)
 
 
+def present_name(name: str) -> str:
+    """What transformers calls a tensor in memory. Its ESM folders have older names for three, those that it writes too.
+
+    >>> present_name("esm.encoder.layer.0.LayerNorm.gamma")
+    'esm.encoder.layer.0.LayerNorm.weight'
+    """
+    name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+    return ROTARY_OF_A_LAYER.sub("esm.rotary_embeddings.inv_freq", name)
+
+
 def tensor_shapes(folder: Path) -> Shapes:
-    """Shape of each tensor, by the name that transformers has for it."""
+    """Shape of each tensor, by its ``present_name``."""
     if (native := native_file(folder)) is not None:
         return _shapes(translated(native, outline)[1])
     shapes: Shapes = {}
@@ -126,7 +139,7 @@ def tensor_shapes(folder: Path) -> Shapes:
             shapes |= _header(path)
         else:
             shapes |= _shapes((h5.outline if path.suffix == ".h5" else outline)(path))
-    return shapes
+    return {present_name(name): shape for name, shape in shapes.items()}
 
 
 def _shapes(arrays: dict[str, Any]) -> Shapes:

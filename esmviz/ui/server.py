@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -98,6 +99,10 @@ class RootAddress:
         return send_with_script
 
 
+# A visitor who is already waiting gets the page first, at twice the speed; its first figure then loads the model.
+FIRST_PAGE_SECONDS = 2.0
+
+
 def rehearse() -> None:
     """Do once what the first page does, so that no visitor's page imports it while torch is being imported too."""
     # Plotly looks for pandas among the loaded modules and stumbles over one that another thread is still importing.
@@ -116,7 +121,9 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     rehearse()
     bench = workbench()
     if bench.settings.warm_up:
-        bench.warm_up()
+        waiting = threading.Timer(FIRST_PAGE_SECONDS, bench.warm_up)
+        waiting.daemon = True
+        waiting.start()
     yield
 
 

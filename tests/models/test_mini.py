@@ -1,6 +1,8 @@
 """The checkpoint that ships with the app is whole, and as good as its card says."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,16 @@ def test_the_words_of_the_card_are_made_from_its_numbers(card: dict) -> None:
     from training.card import render
 
     assert (MINI / "MODEL_CARD.md").read_text() == render(card)
+
+
+def test_it_loads_without_transformers():
+    """Importing that library takes longer than importing torch."""
+    code = (
+        "import sys\n"
+        "from esmviz.models.cache import ModelCache\n"
+        "from esmviz.types import ProteinRecord, Request\n"
+        "[output] = ModelCache().backend('mini').run([ProteinRecord('p', 'MKVLA')], Request(logits=True))\n"
+        "print(output.logits.shape, 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(5, 20) False"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from esmviz.models.network import converted
+from esmviz.models.esm3 import converted
 from esmviz.models.precision import effective, fastest
 from esmviz.models.transformer import TransformerBackend
 from esmviz.types import ContactHead, HeadStatistic, KeepHeads, Request, Rollout
@@ -109,7 +109,9 @@ def test_a_precision_for_everything_keeps_no_other_weights(backends, mixed):
     backend = backends["esm2"]
     forced = TransformerBackend(backend.spec, "r", backend._networks["float32"], override="float16")
     assert list(forced._networks) == ["float16"]
-    assert {weight.dtype for weight in forced._networks["float16"].model.parameters()} == {torch.float16}
+    network = forced._networks["float16"]
+    assert network.words.dtype == network.blocks[-1].down.bias.dtype == torch.float16
+    assert network.frequencies.dtype == torch.float32
     for request in (VECTORS, Request(logits=True, precision="float32")):
         [output] = forced.run(mixed[:1], request)
         assert output.precision == "float16"
