@@ -50,7 +50,8 @@ def show_map(choice, look, provenance, raw):
     record, attention = choice.record, looks.corrected(raw, look.kind)
     apart = st.sidebar.slider("List pairs at least this far apart", 1, 30, 6, key="apart")
     pairs = strongest(look, attention, apart)
-    lost = ui.texts.share_lost(looks.special_share(raw).mean()) if look.rows_are_shares else ""
+    adds_up = look.rows_are_shares and not provenance.windows  # a row from several windows has no such sum
+    lost = ui.texts.share_lost(looks.special_share(raw).mean()) if adds_up else ""
     note = " · ".join(filter(None, [look.summary, lost]))
     picture, side = st.columns([3, 1.3], gap="medium")
     with picture:

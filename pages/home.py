@@ -4,6 +4,7 @@ import streamlit as st
 
 from esmviz import ui, views
 from esmviz.analysis import logits as expectation
+from esmviz.analysis import parts
 from esmviz.labels import residue_label
 from esmviz.types import Request
 
@@ -24,7 +25,8 @@ with ui.opened("home") as choice:
         output = ui.inspect(choice, Request(logits=True, precision=choice.precision))
         entropy = expectation.entropy(expectation.probabilities(output.logits))
         provenance = ui.provenance(choice, output)
-        figure = views.entropy_profile(entropy, record, provenance)
+        drawn, edges = parts.drawn_stretch(entropy, ui.pick_stretch(record, parts.MOST_POSITIONS))
+        figure = views.entropy_profile(drawn, record, provenance, edges=edges)
         surest = [residue_label(i, record.sequence[i]) for i in expectation.most_constrained(entropy, k=5)]
         table = ui.tables.by_residue(record, entropy_bits=entropy)
         ui.panel(

@@ -5,6 +5,7 @@ import streamlit as st
 from esmviz import ui, views
 from esmviz.analysis import parts
 from esmviz.analysis import similarity as alike
+from esmviz.labels import windows_label
 from esmviz.types import Request
 
 with ui.opened("similarity", needs="hidden_states", layers_from=0) as choice:
@@ -20,7 +21,9 @@ with ui.opened("similarity", needs="hidden_states", layers_from=0) as choice:
     similarity = alike.residue_similarity(rows.hidden_states[0], columns.hidden_states[0], center=centred)
     provenance = ui.provenance(choice, rows, layer=choice.layer)
     cells, edges = parts.drawn_part(similarity, *ui.pick_parts(record, other))
-    figure = views.similarity_heatmap(cells, record, second, provenance, centered=centred, edges=edges)
+    note = ui.texts.other_in_windows(second.id, windows_label(columns.windows)) if other else ""
+    look = {"centered": centred, "edges": edges, "note": note}
+    figure = views.similarity_heatmap(cells, record, second, provenance, **look)
 
     picture, side = st.columns([3, 1.5], gap="medium")
     with picture:
@@ -33,7 +36,7 @@ with ui.opened("similarity", needs="hidden_states", layers_from=0) as choice:
             text=ui.texts.SIMILARITY,
             columns=lambda: ui.tables.matrix(similarity, record, second),
             arrays={"similarity": similarity},
-            settings={"compared with": second.id, "mean residue subtracted": centred},
+            settings={"compared with": second.id, "mean residue subtracted": centred, "note": note},
         )
     with side:
         pairs = alike.top_pairs(similarity, k=50, within=other is None, min_separation=apart)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from esmviz.analysis.pairs import Pair, as_matrix, best_pairs, upper_cells
 from esmviz.types import FloatArray
@@ -43,18 +44,20 @@ def symmetrize(maps: FloatArray) -> FloatArray:
 def average_product_correction(maps: FloatArray) -> FloatArray:
     """Subtract what each pair of residues would have from its row and column alone.
 
-    Corrected value = a_ij - (sum of row i) x (sum of column j) / (sum of the map). Without it a few bright
+    Corrected value = a_ij - (mean of row i) x (mean of column j) / (mean of the map), which with sums in place of
+    means is the same for a map without gaps. Without it a few bright
     columns hide the contacts. For contacts, symmetrise first.
 
     Parameters
     ----------
     maps : ndarray, shape=(..., L, L), dtype=float32
-        Attention of one or more heads.
+        Attention of one or more heads. Means leave NaN out.
 
     Returns
     -------
     corrected : ndarray, shape=(..., L, L), dtype=float32
-        Of either sign; rows and columns sum to 0. A map that sums to 0 is returned as it is.
+        Of either sign, NaN where the map is; without NaN rows and columns sum to 0. A map that sums to 0 is returned
+        as it is.
 
     Raises
     ------
@@ -73,13 +76,17 @@ def average_product_correction(maps: FloatArray) -> FloatArray:
            [ 0.25, -0.25]], dtype=float32)
     """
     maps = _as_maps(maps)
-    rows = maps.sum(axis=-1, keepdims=True, dtype=np.float64)
-    columns = maps.sum(axis=-2, keepdims=True, dtype=np.float64)
-    totals = rows.sum(axis=-2, keepdims=True)
+    known = ~np.isnan(maps)
+    rows, columns, totals = (_mean(maps, known, axis) for axis in (-1, -2, (-2, -1)))
     shares = np.divide(rows, totals, out=np.zeros_like(rows), where=totals != 0)
     # Products in float32: a map of 4096 residues in float64 would be 134 MB, per head.
     corrected: FloatArray = maps - shares.astype(np.float32) * columns.astype(np.float32)
     return corrected
+
+
+def _mean(maps: FloatArray, known: NDArray[np.bool_], axis: int | tuple[int, int]) -> NDArray[np.float64]:
+    sums = maps.sum(axis=axis, keepdims=True, dtype=np.float64, where=known)
+    return np.asarray(sums / np.maximum(1, known.sum(axis=axis, keepdims=True)))
 
 
 def corrected(maps: FloatArray, kind: str) -> FloatArray:

@@ -12,6 +12,7 @@ from esmviz.ui.pickers import (
     pick_map,
     pick_other,
     pick_parts,
+    pick_stretch,
     say_if_no_effects,
     wants_embedding,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "pick_map",
     "pick_other",
     "pick_parts",
+    "pick_stretch",
     "plain",
     "projection",
     "provenance",

@@ -23,6 +23,7 @@ from esmviz.types import (
 )
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
+from esmviz.ui.figures import figure
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 
@@ -41,8 +42,12 @@ def inspect(
     return output
 
 
-def masked_logits(choice: Choice, show: Show) -> FloatArray:
-    """Logits at each position with that position masked; ``show`` draws what has come so far."""
+def masked_logits(choice: Choice, draw: Callable[[FloatArray], Any], alt: str) -> FloatArray:
+    """Logits at each position with that position masked; ``draw`` makes a figure of what has come so far."""
+
+    def show(logits: FloatArray) -> None:
+        figure(draw(logits), "so-far", alt=alt)
+
     _need_consent(choice)
     asked = (choice.record, choice.spec.name, choice.precision)
     logits: FloatArray = _awaited("masked", asked, partial(workbench().submit_masked, *asked), show)

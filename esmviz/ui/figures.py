@@ -10,6 +10,7 @@ import streamlit as st
 from esmviz import __version__, export
 from esmviz.labels import provenance_facts
 from esmviz.types import Provenance
+from esmviz.ui import texts
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
 from esmviz.views import theme
@@ -86,7 +87,7 @@ def panel(
         [f"layer{provenance.layer}"] if provenance.layer is not None else []
     )
     _downloads("-".join(parts), fig, f"{choice.question} {subject}", meta, columns, arrays)
-    how_to_read(*text)
+    how_to_read(*_with_windows(text, provenance))
     return selected
 
 
@@ -119,6 +120,10 @@ def _downloads(
 def _download(label: str, data: Callable[[], bytes], name: str, suffix: str, mime: str) -> None:
     file_name = export.download_name("esmviz", name, suffix=suffix)
     st.download_button(label, data, file_name, mime, key=f"download_{suffix}", on_click="ignore")
+
+
+def _with_windows(text: tuple[str, str, str], provenance: Provenance) -> tuple[str, str, str]:
+    return (f"{text[0]}\n\n{texts.WINDOWS}", *text[1:]) if provenance.windows else text
 
 
 def how_to_read(text: str, citation: str, doi: str) -> None:

@@ -49,13 +49,16 @@ def pick_parts(record: ProteinRecord, other: ProteinRecord | None = None) -> tup
     return rows, rows if other is None else _pick_part(other, "part_other")
 
 
-def _pick_part(record: ProteinRecord, key: str) -> slice:
+def pick_stretch(record: ProteinRecord, most: int) -> slice:
+    """The residues that are drawn along a protein; a slider only for one of more than `most` residues."""
+    return _pick_part(record, "stretch", most)
+
+
+def _pick_part(record: ProteinRecord, key: str, most: int = MAX_CELLS) -> slice:
     n = len(record)
-    if n <= MAX_CELLS:
+    if n <= most:
         return slice(0, n)
-    tip = (
-        f"Up to {MAX_CELLS} residues are drawn exactly, more as means over blocks. Downloads hold every cell."
-    )
+    tip = f"Up to {most} residues are drawn exactly, more as means over blocks. Downloads hold every one."
     # The key holds the length: Streamlit keeps a slider's value, which another protein might not reach.
     first, last = st.sidebar.slider(f"Residues of {n:,}", 1, n, (1, n), key=f"{key}_{n}", help=tip)
     return slice(first - 1, last)

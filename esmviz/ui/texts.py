@@ -75,6 +75,11 @@ CLUSTERS = (
     "McInnes et al. 2018, UMAP; Campello et al. 2013, HDBSCAN.",
     "10.48550/arXiv.1802.03426",
 )
+WINDOWS = (
+    "This protein was read in overlapping windows, drawn as dashed lines or squares. Where two overlap, the one in which "
+    "a residue is farther from the edge counts more. No value knows of residues outside its windows "
+    "([Brandes et al. 2023](https://doi.org/10.1038/s41588-023-01465-0))."
+)
 EXPECTATION = {"probabilities": PROBABILITIES, "entropy": ENTROPY, "wild type": WILD_TYPE}
 
 NO_EFFECTS = (
@@ -94,3 +99,12 @@ def share_lost(share: float) -> str:
     '26% of the attention goes to the start and end tokens'
     """
     return f"{share:.0%} of the attention goes to the start and end tokens"
+
+
+def other_in_windows(identifier: str, windows: str) -> str:
+    """Of the protein that is compared with, as the provenance is the first one's.
+
+    >>> other_in_windows("P2", "2 windows of 1022 residues, overlap 565")
+    'P2 in 2 windows of 1022 residues, overlap 565'
+    """
+    return f"{identifier} in {windows}" if windows else ""

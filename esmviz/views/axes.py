@@ -10,6 +10,7 @@ from typing import Any
 from esmviz import labels
 from esmviz.types import ProteinRecord
 
+Edges = Sequence[int]  # 0-based borders of cells, one more than there are cells
 WINDOW = 150  # positions that a wide figure shows at first: beyond, the letters' rows are too narrow to read
 _STEPS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
@@ -31,6 +32,11 @@ class ResidueAxis:
     def is_exact(self) -> bool:
         """Whether every cell is one residue."""
         return self.edges[-1] - self.edges[0] == len(self)
+
+    @property
+    def note(self) -> str:
+        """For the caption: that cells are means where they are."""
+        return "" if self.is_exact else "cells are means over blocks of residues"
 
     def layout(self) -> dict[str, Any]:
         """Properties for a plotly axis; panning stops at the first and the last cell."""
@@ -56,7 +62,7 @@ def residue_axis(
     *,
     start: int = 0,
     step: int = 1,
-    edges: Sequence[int] | None = None,
+    edges: Edges | None = None,
     most_ticks: int = 13,
 ) -> ResidueAxis:
     """Axis over ``n_cells`` cells of a protein.

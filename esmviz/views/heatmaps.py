@@ -10,14 +10,14 @@ import plotly.graph_objects as go
 
 from esmviz.types import FloatArray, ProteinRecord, Provenance
 from esmviz.views import theme
-from esmviz.views.axes import ResidueAxis, residue_axis
+from esmviz.views.axes import Edges, ResidueAxis, residue_axis
 from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
+from esmviz.views.seams import mark_squares, unknown_pairs
 
 PLOT_PX = 560
 MOST_PERCENTILES = 256  # cells a side; a text for every cell of a larger map would outweigh the map
 MOST_STRETCHED = 5.0  # a map longer than this many times its width is not drawn with square cells
 
-Edges = Sequence[int]
 Limits = tuple[float, float]
 Kind = Literal["attention", "symmetric", "apc"]
 
@@ -62,7 +62,10 @@ def similarity_heatmap(
     ranks = _percentile_texts(
         similarity, skip_diagonal=rows.sequence == columns.sequence and y.cells == x.cells
     )
-    return _pair_map(similarity, y, x, theme.DIVERGING, (-1, 1), bar, "cosine %{z:.2f}", caption, ranks)
+    figure = _pair_map(similarity, y, x, theme.DIVERGING, (-1, 1), bar, "cosine %{z:.2f}", caption, ranks)
+    if y.cells == x.cells:
+        mark_squares(figure, y, provenance.windows)
+    return figure
 
 
 def attention_map(
@@ -96,11 +99,14 @@ def attention_map(
         residue_axis(record, len(attention), title, start=start, step=step, edges=edges) for title in titles
     )
     spread = colour_range(low, high, "" if limits else "99.5th percentile")
-    caption = caption_text(provenance, record.id, spread, _blocks(y, note))
+    unknown = unknown_pairs(attention, provenance.windows)
+    caption = caption_text(provenance, record.id, spread, unknown, _blocks(y, note))
     bar = colour_bar(name, low, high)
     scale = theme.DIVERGING if kind == "apc" else theme.SEQUENTIAL
     ranks = _percentile_texts(attention, skip_diagonal=False)
-    return _pair_map(attention, y, x, scale, (low, high), bar, "attention %{z:.3g}", caption, ranks)
+    figure = _pair_map(attention, y, x, scale, (low, high), bar, "attention %{z:.3g}", caption, ranks)
+    mark_squares(figure, y, provenance.windows)
+    return figure
 
 
 def contact_map(
@@ -129,11 +135,13 @@ def contact_map(
     axis = residue_axis(record, contacts.shape[0], "residue", start=start, step=step, edges=edges)
     has_guides = axis.is_exact and len(axis) > min_separation
     ignored = f"between the dotted lines |i−j| < {min_separation}: not counted" if has_guides else ""
-    caption = caption_text(provenance, record.id, colour_range(0, 1), ignored, _blocks(axis, note))
+    unknown = unknown_pairs(contacts, provenance.windows)
+    caption = caption_text(provenance, record.id, colour_range(0, 1), ignored, unknown, _blocks(axis, note))
     bar = colour_bar("contact probability (Cβ–Cβ &lt; 8 Å)", 0, 1)
     figure = _pair_map(
         contacts, axis, axis, theme.CONTACTS, (0, 1), bar, "contact probability %{z:.2f}", caption
     )
+    mark_squares(figure, axis, provenance.windows)
     for x, y in ((min_separation, 0), (0, min_separation)) if has_guides else ():
         ends = {"x0": x - 0.5, "y0": y - 0.5, "x1": len(axis) - 0.5 - y, "y1": len(axis) - 0.5 - x}
         figure.add_shape(type="line", **ends, line={"color": theme.GUIDE, "width": 1, "dash": "dot"})
@@ -194,8 +202,7 @@ def _pair_map(
 
 def _blocks(axis: ResidueAxis, note: str, *others: ResidueAxis) -> str:
     """The note, and that cells are block means where they are."""
-    is_exact = all(one.is_exact for one in (axis, *others))
-    return " · ".join(filter(None, [note, "" if is_exact else "cells are means over blocks of residues"]))
+    return " · ".join(filter(None, [note, *dict.fromkeys(one.note for one in (axis, *others))]))
 
 
 def _percentile_limits(values: FloatArray, *, diverging: bool) -> Limits:

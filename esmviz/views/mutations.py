@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from esmviz import labels
 from esmviz.types import AMINO_ACIDS, FloatArray, ProteinRecord, Provenance
 from esmviz.views import theme
-from esmviz.views.axes import residue_axis
+from esmviz.views.axes import Edges, ResidueAxis, residue_axis
 from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
+from esmviz.views.seams import mark_borders
 from esmviz.views.window import most_ticks, open_window
 
 ROW_ORDERS = {
@@ -32,6 +33,7 @@ def probability_heatmap(
     provenance: Provenance,
     *,
     row_order: RowOrder = "field",
+    edges: Edges | None = None,
     note: str = "",
 ) -> go.Figure:
     """What the model expects at each position.
@@ -40,12 +42,15 @@ def probability_heatmap(
     ----------
     probabilities : ndarray, shape=(L, A), dtype=float32
         Rows sum to 1. Positions whose residue is one of ``BZXUO``, or NaN, are grey.
+    edges : sequence of int, optional
+        Where what is drawn is a part of the protein, or means over blocks: see ``residue_axis``.
     """
-    known = np.array([letter in AMINO_ACIDS for letter in record.sequence])
+    axis = _axis(probabilities, record, edges)
+    known = np.array([not axis.is_exact or record.sequence[i] in AMINO_ACIDS for i in axis.edges[:-1]])
     values = np.where(known[:, None], probabilities, np.float32(np.nan))
-    caption = caption_text(provenance, record.id, "wild type dotted", colour_range(0, 1), note)
+    caption = caption_text(provenance, record.id, _dots(axis), colour_range(0, 1), note)
     look = {"colorscale": theme.SEQUENTIAL, "zmin": 0, "zmax": 1, "colorbar": colour_bar("probability", 0, 1)}
-    return _letters_map(values, record, row_order, look, "probability %{z:.3f}", caption)
+    return _letters_map(values, record, axis, provenance, row_order, look, "probability %{z:.3f}", caption)
 
 
 def mutation_heatmap(
@@ -56,6 +61,7 @@ def mutation_heatmap(
     scheme: str,
     row_order: RowOrder = "field",
     limit: float | None = None,
+    edges: Edges | None = None,
     note: str = "",
 ) -> go.Figure:
     """Which substitutions the model likes (blue) and dislikes (red).
@@ -69,19 +75,22 @@ def mutation_heatmap(
     limit : float, optional
         Colours run from -limit to limit; by default the 99th percentile of the absolute scores,
         rounded up to a half.
+    edges : sequence of int, optional
+        As in ``probability_heatmap``.
     """
+    axis = _axis(scores, record, edges)
     reach = limit or _score_limit(scores)
     bar = colour_bar("log p(mutant) − log p(wild type), nats", -reach, reach)
     look = {"colorscale": theme.DIVERGING, "zmin": -reach, "zmax": reach, "colorbar": bar}
-    caption = caption_text(
-        provenance, record.id, scheme, "wild type dotted", colour_range(-reach, reach), note
-    )
-    return _letters_map(scores, record, row_order, look, "score %{z:.2f} nats", caption)
+    caption = caption_text(provenance, record.id, scheme, _dots(axis), colour_range(-reach, reach), note)
+    return _letters_map(scores, record, axis, provenance, row_order, look, "score %{z:.2f} nats", caption)
 
 
 def _letters_map(
     values: FloatArray,
     record: ProteinRecord,
+    axis: ResidueAxis,
+    provenance: Provenance,
     row_order: RowOrder,
     look: dict[str, Any],
     hover: str,
@@ -89,8 +98,7 @@ def _letters_map(
 ) -> go.Figure:
     letters = ROW_ORDERS[row_order]
     columns = [AMINO_ACIDS.index(letter) for letter in letters]
-    axis = residue_axis(record, len(values), "residue", most_ticks=most_ticks(len(values)))
-    words = _words(record.sequence, letters) if len(values) <= MOST_WORDS else None
+    words = _words(record.sequence, axis, letters) if axis.is_exact and len(axis) <= MOST_WORDS else None
     heatmap = go.Heatmap(
         z=np.ascontiguousarray(values[:, columns].T, dtype=np.float32),
         x=axis.cells,
@@ -100,13 +108,22 @@ def _letters_map(
         hovertemplate=("%{text}" if words else "%{x} → %{y}") + "<br>" + hover + "<extra></extra>",
         **look,
     )
-    figure = go.Figure([heatmap, _wild_types(record.sequence, axis.cells)])
+    figure = go.Figure([heatmap, _wild_types(record.sequence, axis)])
     figure.update_xaxes(axis.layout())
     figure.update_yaxes(_rows(letters))
     figure.update_layout(plot_bgcolor=theme.MISSING)
     open_window(figure, axis)
     figure.update_layout(xaxis2={"type": "category", "overlaying": "x", "matches": "x", "visible": False})
+    mark_borders(figure, axis, provenance.windows)
     return finish(figure, caption, plot_px=PLOT_PX)
+
+
+def _axis(values: FloatArray, record: ProteinRecord, edges: Edges | None) -> ResidueAxis:
+    return residue_axis(record, len(values), "residue", edges=edges, most_ticks=most_ticks(len(values)))
+
+
+def _dots(axis: ResidueAxis) -> str:
+    return axis.note or "wild type dotted"
 
 
 def _rows(letters: str) -> dict[str, Any]:
@@ -122,22 +139,25 @@ def _rows(letters: str) -> dict[str, Any]:
     }
 
 
-def _words(sequence: str, letters: str) -> list[list[str]]:
+def _words(sequence: str, axis: ResidueAxis, letters: str) -> list[list[str]]:
     names = labels.AMINO_ACID_NAMES
     return [
         [
             f"<b>{labels.mutation_label(index, wild, mutant)}</b> {names[wild]} → {names[mutant]}"
             if wild != mutant
             else f"<b>{labels.residue_label(index, wild)}</b> {names[wild]}, the wild type"
-            for index, wild in enumerate(sequence)
+            for index, wild in ((index, sequence[index]) for index in axis.edges[:-1])
         ]
         for mutant in letters
     ]
 
 
-def _wild_types(sequence: str, cells: tuple[str, ...]) -> go.Scatter:
+def _wild_types(sequence: str, axis: ResidueAxis) -> go.Scatter:
     """Dots, on an x axis of their own: the slider of the first one would drown in them."""
-    known = [(cell, letter) for cell, letter in zip(cells, sequence, strict=True) if letter in AMINO_ACIDS]
+    letters = [sequence[index] for index in axis.edges[:-1]] if axis.is_exact else []
+    known = [
+        (cell, letter) for cell, letter in zip(axis.cells, letters, strict=False) if letter in AMINO_ACIDS
+    ]
     return go.Scatter(
         x=[cell for cell, _ in known],
         y=[letter for _, letter in known],

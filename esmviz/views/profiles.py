@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,8 +11,9 @@ import plotly.graph_objects as go
 from esmviz import labels
 from esmviz.types import AMINO_ACIDS, FloatArray, ProteinRecord, Provenance
 from esmviz.views import theme
-from esmviz.views.axes import residue_axis
+from esmviz.views.axes import Edges, ResidueAxis, residue_axis
 from esmviz.views.frame import caption_text, finish
+from esmviz.views.seams import mark_borders
 from esmviz.views.window import most_ticks, open_window
 
 PLOT_PX = 240
@@ -19,7 +21,12 @@ MOST_BITS = math.log2(len(AMINO_ACIDS))
 
 
 def entropy_profile(
-    entropy: FloatArray, record: ProteinRecord, provenance: Provenance, *, note: str = ""
+    entropy: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    edges: Edges | None = None,
+    note: str = "",
 ) -> go.Figure:
     """Uncertainty of the model at each residue.
 
@@ -27,8 +34,11 @@ def entropy_profile(
     ----------
     entropy : ndarray, shape=(L,), dtype=float32
         In bits, from 0 (certain) to log2(20) = 4.32 (no idea).
+    edges : sequence of int, optional
+        Where what is drawn is a part of the protein, or means over blocks: see ``residue_axis``.
     """
-    figure = _profile(entropy, record, theme.ACCENT, "entropy %{y:.2f} bits")
+    axis = _axis(entropy, record, edges)
+    figure = _profile(entropy, record, axis, "entropy %{y:.2f} bits")
     figure.update_yaxes(
         title="entropy (bits)", range=[0, MOST_BITS], tickvals=[0, 1, 2, 3, 4], fixedrange=True
     )
@@ -37,7 +47,8 @@ def entropy_profile(
         figure.add_annotation(text=str(2**bits), xref="paper", x=1, xanchor="left", xshift=4, y=bits)
     words = {"text": "equally likely residues", "textangle": 90, "xanchor": "left", "xshift": 24}
     figure.add_annotation(words, xref="paper", yref="paper", x=1, y=0.5)
-    caption = caption_text(provenance, record.id, "0 bits: certain, 4.32 bits: no idea", note)
+    mark_borders(figure, axis, provenance.windows)
+    caption = caption_text(provenance, record.id, "0 bits: certain, 4.32 bits: no idea", axis.note, note)
     return finish(figure, caption, plot_px=PLOT_PX, top_px=36, right_px=56)
 
 
@@ -47,6 +58,7 @@ def wild_type_profile(
     provenance: Provenance,
     *,
     ranks: FloatArray | None = None,
+    edges: Edges | None = None,
     note: str = "",
 ) -> go.Figure:
     """How likely the model finds the residue that is there.
@@ -57,27 +69,39 @@ def wild_type_profile(
         Natural logarithm of the probability of the wild type, at most 0; NaN where it is one of ``BZXUO``.
     ranks : ndarray, shape=(L,), dtype=float32, optional
         Rank of the wild type among the 20 amino acids, 1 is the most likely; goes into the hover.
+    edges : sequence of int, optional
+        As in ``entropy_profile``.
     """
-    figure = _profile(
-        log_probability, record, theme.ACCENT, "log p %{y:.2f} nats", _likelihoods(log_probability, ranks)
-    )
+    axis = _axis(log_probability, record, edges)
+    endings = _likelihoods(log_probability, ranks) if axis.is_exact else None
+    figure = _profile(log_probability, record, axis, "log p %{y:.2f} nats", endings)
     figure.update_yaxes(title="log p(wild type), nats", rangemode="tozero", fixedrange=True)
-    caption = caption_text(provenance, record.id, "0: certain of the wild type", note)
+    mark_borders(figure, axis, provenance.windows)
+    caption = caption_text(provenance, record.id, "0: certain of the wild type", axis.note, note)
     return finish(figure, caption, plot_px=PLOT_PX, top_px=36)
 
 
+def _axis(values: FloatArray, record: ProteinRecord, edges: Edges | None) -> ResidueAxis:
+    return residue_axis(record, len(values), "residue", edges=edges, most_ticks=most_ticks(len(values)))
+
+
 def _profile(
-    values: FloatArray, record: ProteinRecord, colour: str, hover: str, endings: list[str] | None = None
+    values: FloatArray,
+    record: ProteinRecord,
+    axis: ResidueAxis,
+    hover: str,
+    endings: list[str] | None = None,
 ) -> go.Figure:
-    axis = residue_axis(record, len(values), "residue", most_ticks=most_ticks(len(values)))
-    words = [labels.residue_in_words(index, letter) for index, letter in enumerate(record.sequence)]
+    words: Sequence[str] = axis.cells
+    if axis.is_exact:
+        words = [labels.residue_in_words(i, record.sequence[i]) for i in axis.edges[:-1]]
     bars = go.Bar(
         x=axis.cells,
         y=np.ascontiguousarray(values, dtype=np.float32),
         text=[f"{word}<br>" for word in words],
         customdata=endings,
         textposition="none",
-        marker={"color": colour, "line": {"width": 0}},
+        marker={"color": theme.ACCENT, "line": {"width": 0}},
         hovertemplate="%{text}" + hover + ("%{customdata}" if endings else "") + "<extra></extra>",
     )
     figure = go.Figure(bars)

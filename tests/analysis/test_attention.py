@@ -116,3 +116,15 @@ def test_maps_that_are_not_square_are_refused(function, shape):
 def test_percentiles_beyond_100_are_refused():
     with pytest.raises(ValueError, match="percentile"):
         colour_limit(np.ones((2, 2)), percentile=101)
+
+
+def test_unknown_pairs_stay_unknown_and_touch_nothing_else():
+    """A map from windows: NaN in two corners. The correction then takes means over what is known."""
+    maps = np.random.default_rng(3).random((2, 9, 9)).astype(np.float32)
+    maps[:, :3, 6:] = maps[:, 6:, :3] = np.nan
+    found = average_product_correction(maps)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(maps))
+    for one, corrected_ in zip(maps.astype(np.float64), found, strict=True):
+        rows, columns = np.nanmean(one, axis=1), np.nanmean(one, axis=0)
+        np.testing.assert_allclose(corrected_, one - np.outer(rows, columns) / np.nanmean(one), atol=1e-6)
+    assert all((i, j) not in {(0, 8), (8, 0)} for i, j, _ in top_pairs(found[0], k=81))

@@ -223,6 +223,71 @@ def test_each_view_of_logits(app, show):
     assert len(figures(at)) == 1
 
 
+@pytest.fixture
+def short_windows(monkeypatch, workbench, fake):
+    """The fake model takes 60 residues at once."""
+    fake.spec = replace(SPEC, max_residues=60)
+    workbench.models.backends = {"fake": fake}
+
+
+@pytest.mark.parametrize("name", ["home", "similarity", "attention", "logits"])
+def test_a_long_protein_is_drawn_from_windows_that_are_marked_and_named(app, short_windows, name):
+    at = app(name, protein="HBA_HUMAN")
+    assert not at.exception
+    assert not at.error
+    layout = json.loads(figures(at)[0])["layout"]
+    marks = [shape for shape in layout["shapes"] if shape.get("name") == "window"]
+    assert len(marks) == (4 if name in ("similarity", "attention") else 6)
+    texts = " ".join(note.get("text", "") for note in layout["annotations"]).replace("<br>", " · ")
+    assert "in 4 windows of 60 residues, overlap 33" in texts
+    assert "read in overlapping windows" in words(at)
+    assert "goes to the start and end tokens" not in words(at) + texts
+
+
+def test_a_protein_in_one_piece_says_nothing_of_windows(app, short_windows):
+    at = app("logits", protein="CRAM_CRAAB")
+    assert "window" not in words(at) + figures(at)[0].replace('"window"', "")
+
+
+@pytest.mark.parametrize("show", ["mean over heads", "max over heads", "contacts"])
+def test_maps_from_windows_are_grey_where_no_window_has_both(app, short_windows, show):
+    at = app("attention", protein="HBA_HUMAN")
+    settled(at.selectbox(key="show").set_value(show).run())
+    assert not at.error
+    assert "grey: no window holds both" in figures(at)[0].replace("<br>", " ")
+
+
+def test_all_heads_at_once_need_the_protein_in_one_piece(app, short_windows):
+    at = app("attention", protein="HBA_HUMAN")
+    settled(at.selectbox(key="show").set_value("all heads").run())
+    assert "reads in windows: the picture of all heads needs it in one piece" in words(at)
+    assert not figures(at)
+
+
+def test_the_other_proteins_windows_are_named_too(app, short_windows):
+    at = app("similarity", protein="CRAM_CRAAB")
+    settled(at.selectbox(key="other").set_value("HBA_HUMAN").run())
+    assert "HBA_HUMAN in 4 windows of 60" in figures(at)[0].replace("<br>", " ")
+
+
+def test_masked_marginals_of_a_long_protein(app, short_windows, workbench):
+    at = app("logits", protein="HBA_HUMAN")
+    settled(at.button(key="run").click().run())
+    assert not at.error
+    assert "Pseudo-perplexity (masked)" in words(at)
+
+
+def test_a_very_long_protein_is_drawn_in_blocks_or_part_by_part(app):
+    at = app("home")
+    settled(at.text_area(key="paste").set_value(">long\n" + "MKVLAWGHTE" * 500).run())
+    assert "means over blocks of residues" in figures(at)[0].replace("<br>", " ")
+    [picker] = [slider for slider in at.slider if str(slider.key).startswith("stretch_")]
+    settled(picker.set_value((1001, 2000)).run())
+    spec = json.loads(figures(at)[0])
+    assert "means over blocks" not in figures(at)[0]
+    assert (spec["data"][0]["x"][0], spec["data"][0]["x"][-1]) == ("M1001", "E2000")
+
+
 def test_masked_marginals_give_the_pseudo_perplexity(app, workbench):
     at = app("logits", protein="CRAM_CRAAB")
     assert "Pseudo-perplexity: **run masked marginals**" in words(at)

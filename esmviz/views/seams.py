@@ -1,0 +1,52 @@
+"""Where the windows lie in which a long protein was read: lines along a protein, squares on a map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from esmviz.types import FloatArray, Windows
+from esmviz.views import theme
+from esmviz.views.axes import ResidueAxis
+
+NAME = "window"
+LINE = {"color": theme.SEAM, "width": 1, "dash": "dash"}
+
+
+def mark_borders(figure: go.Figure, axis: ResidueAxis, windows: Windows) -> None:
+    """A thin line at every border of a window that is not an end of the protein."""
+    inner = {start for start, _ in windows[1:]} | {stop for _, stop in windows[:-1]}
+    shown = [edge for edge in sorted(inner) if axis.edges[0] < edge < axis.edges[-1]]
+    lines = [
+        {"type": "line", "xref": "x", "yref": "y domain", "x0": at, "x1": at, "y0": 0, "y1": 1}
+        for at in (_cell(axis, edge) for edge in shown)
+    ]
+    _add(figure, lines)
+
+
+def mark_squares(figure: go.Figure, axis: ResidueAxis, windows: Windows) -> None:
+    """The outline of every window on a map of a protein against itself."""
+    squares = []
+    for start, stop in windows:
+        low, high = _cell(axis, start), _cell(axis, stop)
+        if low < high:
+            squares.append({"type": "rect", "x0": low, "x1": high, "y0": low, "y1": high})
+    _add(figure, squares)
+
+
+def unknown_pairs(values: FloatArray, windows: Windows) -> str:
+    """For the caption: what the grey cells of a map from windows are."""
+    return "grey: no window holds both residues" if windows and np.isnan(values).any() else ""
+
+
+def _cell(axis: ResidueAxis, edge: int) -> float:
+    """Place on the axis of a border between residues; beyond what is drawn, the nearest end."""
+    return float(np.interp(edge, axis.edges, np.arange(len(axis.edges)))) - 0.5
+
+
+def _add(figure: go.Figure, shapes: list[dict[str, Any]]) -> None:
+    """All at once: plotly checks the whole list for each shape that is added alone."""
+    marks = [{**shape, "name": NAME, "line": LINE} for shape in shapes]
+    figure.update_layout(shapes=[*figure.layout.shapes, *marks])
