@@ -38,7 +38,7 @@ run: $(RUN_STAMP)  ## set up .venv once, then start the app on http://localhost:
 
 install: $(RUN_STAMP) $(ESM_STAMP)  ## set up .venv only, the esm package included
 
-test: $(RUN_STAMP) $(DEV_STAMP) chromium  ## unit, page and browser tests, without network
+test: $(RUN_STAMP) $(DEV_STAMP) $(ESM_STAMP) chromium  ## unit, page and browser tests, without network
 	$(OFFLINE) $(PY) -m pytest -q -m 'not slow and not weights and not browser'
 ifeq ($(NO_BROWSER),)
 	$(OFFLINE) $(PY) -m pytest -q -m 'browser and not slow and not weights' tests/browser

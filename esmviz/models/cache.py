@@ -168,11 +168,11 @@ class ModelCache:
         own = self._local.path_of(name)
         if own is not None and not spec.provides:  # its description failed: describe it again for the error
             describe(own, name)
+        if spec.family in NEEDS_ESM_PACKAGE and not esm_package.is_installed():
+            raise esm_package.unavailable(spec.name)  # before gigabytes are fetched
         folder = self._weights(name, spec)
         if folder is None:
             raise hub.unavailable(spec, "")
-        if spec.family in NEEDS_ESM_PACKAGE and not esm_package.is_installed():
-            raise esm_package.unavailable(spec.name)
         with self._room_for(spec):
             backend = self._built(folder, spec)
             with self._lock:

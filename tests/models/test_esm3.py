@@ -312,3 +312,14 @@ def test_without_the_package_the_command_is_named(esm3_folder, tmp_path, monkeyp
 
 def no_distribution(name):
     raise esm_package.PackageNotFoundError(name)
+
+
+def test_the_package_is_asked_for_before_a_large_download(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    cache = ModelCache(device="cpu", offline=True)
+    assert "Not on this machine." in cache.status("esm3-open").reason
+    monkeypatch.setattr(esm_package, "version", no_distribution)
+    assert "make install" in cache.status("esm3-open").reason
+    with pytest.raises(ModelUnavailableError, match="make install"):
+        cache.backend("esm3-open")
+    assert "make install" not in cache.status("esm2-8m").reason

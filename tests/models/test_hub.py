@@ -13,12 +13,20 @@ import pytest
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models import hub
 from esmviz.models.catalog import CATALOG
+from esmviz.models.weights import ESM3_FILES
 
 SPEC = CATALOG["esm2-8m"]
 WEIGHTS = bytes(range(256)) * 100_000  # 25 MB: the client reads 10 MB at a time, a cancel comes between two
 FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS, "tf_model.h5": b"not wanted"}
 OLD_FILES = {"config.json": b"{}", "pytorch_model.bin": WEIGHTS[:1000], "tf_model.h5": b"not wanted"}
+OF_ESM3 = {"config.json": b"{}", ESM3_FILES[1]: WEIGHTS[:5000], "data/weights/decoder.pth": b"not wanted"}
 NEWEST = "e" * 40  # commit of the repositories of which none is pinned
+
+REPOSITORIES = [
+    (SPEC, FILES),
+    *((CATALOG[name], OLD_FILES) for name in ("esm1b", *CATALOG["esm1v"].members)),
+    (CATALOG["esm3-open"], OF_ESM3),
+]
 
 SCRIPT = """
 import json, sys
@@ -37,7 +45,7 @@ except EsmvizError as error:
     answer |= {"error": type(error).__name__, "text": str(error)}
 answer |= {"seen": [seen[0], seen[-1]] if seen else [], "rises": seen == sorted(seen)}
 folder = hub.local_folder(spec)
-answer["files"] = sorted(p.name for p in folder.iterdir()) if folder else []
+answer["files"] = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) if folder else []
 answer["commit"] = folder.name if folder else ""
 print(json.dumps(answer))
 """
@@ -52,8 +60,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def answer(self, with_body):
         path = self.path.partition("?")[0]
-        files = OLD_FILES if "/esm1" in path else FILES
-        commit = SPEC.revision if files is FILES else NEWEST
+        spec, files = next((spec, files) for spec, files in REPOSITORIES if spec.repo_id in path)
+        commit = spec.revision or NEWEST
         if path.startswith("/api/"):
             siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
             repo_id = "/".join(path.split("/")[3:5])
@@ -61,7 +69,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
             headers = {"Content-Type": "application/json"}
         else:
             assert path.split("/")[4] in (commit, "main"), path
-            body = files[path.rpartition("/")[2]]
+            body = files["/".join(path.split("/")[5:])]
             headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
         self.send_response(200)
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
@@ -153,6 +161,25 @@ def test_no_network_names_the_ways_out(fetch):
         assert answer["error"] == "ModelUnavailableError"
         assert "HF_ENDPOINT" in answer["text"]
         assert "hf download facebook/esm2_t6_8M_UR50D" in answer["text"]
+
+
+def test_of_esm3_one_file_of_weights_is_fetched(server, fetch):
+    answer = fetch(
+        server, {ESM3_FILES[1]: hashlib.sha256(OF_ESM3[ESM3_FILES[1]]).hexdigest()}, models="esm3-open"
+    )
+    assert "error" not in answer, answer
+    assert answer["seen"][-1] == [5002, 5002]
+    assert answer["files"] == ["config.json", ESM3_FILES[1]]
+    refused = fetch(server, {ESM3_FILES[1]: "0" * 64}, models="esm3-open")
+    assert refused["error"] == "CorruptCheckpointError"
+    assert refused["files"] == []
+
+
+def test_the_command_names_the_files_of_esm3():
+    spec = CATALOG["esm3-open"]
+    assert f"hf download {spec.repo_id} config.json {ESM3_FILES[1]} --revision {spec.revision}" in str(
+        hub.unavailable(spec, "")
+    )
 
 
 def test_bin_files_are_wanted_only_without_safetensors():
