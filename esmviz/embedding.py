@@ -9,6 +9,7 @@ from itertools import islice
 
 import numpy as np
 
+from esmviz.folding import fold
 from esmviz.jobs import Context
 from esmviz.models.base import read_only
 from esmviz.models.windowed import WindowedBackend
@@ -31,6 +32,8 @@ def inspect_steps(
     backend: WindowedBackend, record: ProteinRecord, request: Request, context: Context
 ) -> Generator[None, None, ModelOutput]:
     """What one forward pass over one protein gives; of a long one a step is a window."""
+    if request.structure:
+        return fold(backend, record, context)
     done = 0
     for step in backend.steps([record], request):
         if step.output is not None:

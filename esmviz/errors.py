@@ -36,6 +36,10 @@ class InvalidSequenceError(EsmvizError):
     """A letter, header or file that cannot be read as proteins; names record, line and position."""
 
 
+class InvalidStructureError(EsmvizError):
+    """A PDB or mmCIF file that cannot be read, or holds no protein; names line or chain."""
+
+
 class SequenceTooLongError(EsmvizError):
     """Longer than the model or a setting allows; says which models take it."""
 

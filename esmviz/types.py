@@ -13,14 +13,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+from esmviz.arrays import FloatArray as FloatArray
+from esmviz.arrays import IntArray as IntArray
+from esmviz.fold import Structure as Structure
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"  # the order of every axis A, in files too
 AMBIGUOUS = "BZXUO"  # letters the models know but that name no single standard amino acid
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 Output = Literal["logits", "hidden_states", "attentions", "contacts", "structure", "predictions"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -95,6 +93,7 @@ class ModelSpec:
     host: str = ""
     poolings: tuple[Pooling, ...] = get_args(Pooling)
     layer_range: tuple[int, int] | None = None
+    d_pair: int = 0  # width of the pair states of a model that folds: its memory grows with their square
 
     @property
     def layers(self) -> range:
@@ -201,6 +200,7 @@ class Request:
     probes: tuple[Probe, ...] = ()
     precision: Precision = "float32"
     predictions: bool = False
+    structure: bool = False
 
 
 @dataclass(frozen=True)
@@ -219,11 +219,12 @@ class ModelOutput:
     precision: str = "float32"
     windows: Windows = ()
     predictions: FloatArray | None = None
+    structure: Structure | None = None
 
     @property
     def n_bytes(self) -> int:
-        arrays = [self.logits, self.hidden_states, self.pooled, self.predictions, *self.probes.values()]
-        return sum(array.nbytes for array in arrays if array is not None)
+        values = [self.logits, self.hidden_states, self.pooled, self.predictions, self.structure]
+        return sum(value.nbytes for value in [*values, *self.probes.values()] if value is not None)
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Workbench:
 
     def checker(self, model: str, request: Request) -> Callable[[ProteinRecord], None]:
         """What refuses the records of a set, one by one; what the model cannot give is refused at once."""
-        return checker(self.spec(model), self.specs(), request, self.settings)
+        return checker(self.spec(model), self.specs(), request, self.settings, self.status)
 
     def provenance(
         self,

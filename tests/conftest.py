@@ -94,3 +94,63 @@ def esm3_folder(tmp_path_factory, esm3_reference):
     torch.save(esm3_reference.state_dict(), folder / ESM3_FILES[0])
     (folder / "config.json").write_text(json.dumps({"n_heads": 4}))
     return folder
+
+
+@pytest.fixture(scope="session")
+def shaken():
+    """Makes every weight of a model random: some heads start at zero and would give the same number everywhere."""
+    return _shaken
+
+
+def _shaken(model, scale):
+    import torch
+
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() > 1:
+                weight.normal_(0, scale)
+            elif name.endswith("bias"):
+                weight.normal_(0, 0.1)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def esmfold(shaken):
+    """EsmForProteinFolding as transformers makes it, small and random."""
+    import transformers
+
+    module = {"sequence_dim": 32, "pairwise_dim": 16, "ipa_dim": 4, "resnet_dim": 16}
+    trunk = {
+        "num_blocks": 2,
+        "sequence_state_dim": 64,
+        "pairwise_state_dim": 32,
+        "sequence_head_width": 16,
+        "pairwise_head_width": 8,
+        "max_recycles": 2,
+        "chunk_size": None,
+        "structure_module": {**module, "num_heads_ipa": 2, "num_blocks": 2},
+    }
+    config = transformers.EsmConfig(
+        vocab_size=33,
+        mask_token_id=32,
+        pad_token_id=1,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+        position_embedding_type="rotary",
+        token_dropout=True,
+        layer_norm_eps=1e-5,
+        is_folding_model=True,
+        esmfold_config={"fp16_esm": False, "lddt_head_hid_dim": 16, "trunk": trunk},
+    )
+    return shaken(transformers.EsmForProteinFolding(config), 0.2)
+
+
+@pytest.fixture(scope="session")
+def esmfold_folder(tmp_path_factory, esmfold):
+    """Its folder, as ``save_pretrained`` writes it; never write into it."""
+    folder = tmp_path_factory.mktemp("folding") / "esmfold-tiny"
+    esmfold.save_pretrained(folder)
+    return folder

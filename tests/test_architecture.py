@@ -16,12 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # A room is a package or module of esmviz, or several modules with one door.
 ROOMS = {
     "sequences": {"sequences", "entries", "headers", "uploads", "label_tables"},
-    **{
-        name: {name}
-        for name in ("types", "errors", "labels", "settings", "analysis", "models", "jobs", "views")
-    },
+    "types": {"types", "arrays", "fold"},
+    **{name: {name} for name in ("errors", "labels", "settings", "analysis", "models", "jobs", "views")},
     "export": {"export", "writers"},
-    "workbench": {"workbench", "answers", "checks", "embedding", "maps", "results"},
+    "workbench": {"workbench", "answers", "checks", "embedding", "folding", "maps", "results"},
     "ui": {"ui"},
     "cli": {"cli", "runs"},
 }

@@ -14,6 +14,7 @@ from esmviz.errors import (
     CancelledError,
     EsmvizError,
     InvalidSequenceError,
+    OutOfMemoryError,
     OutputNotProvidedError,
     SequenceTooLongError,
     UnknownModelError,
@@ -493,3 +494,26 @@ def test_download_is_a_job(workbench):
 def test_limits_come_from_the_settings():
     limits = bench(FakeBackend(), max_upload_mb=3, max_records=7).limits
     assert (limits.file_bytes, limits.records) == (3 << 20, 7)
+
+
+def test_a_fold_is_computed_once_tells_how_far_it_is_and_comes_from_the_cache(esmfold_folder):
+    folding = Workbench(Settings(models_dir=esmfold_folder.parent, device="cpu", offline=True))
+    record, request = ProteinRecord("peptide", "MKVLAWGHMKVL"), Request(structure=True)
+    job = folding.submit_inspect(record, "esmfold-tiny", request, visitor="v", slot="fold")
+    structure = job.result().structure
+    progress = job.progress
+    assert (progress.done, progress.total, progress.unit) == (7, 7, "blocks")
+    assert structure.plddt.shape == (12,)
+    again = folding.submit_inspect(
+        replace(record, id="another name"), "esmfold-tiny", request, visitor="v", slot="fold"
+    )
+    assert again.wait(0)
+    assert again.result().structure is structure
+
+
+def test_a_fold_that_would_not_fit_is_refused_before_the_model_is_loaded(esmfold_folder):
+    folding = Workbench(Settings(models_dir=esmfold_folder.parent, device="cpu", offline=True))
+    long = ProteinRecord("long", "M" * 2_000_000)
+    with pytest.raises(OutOfMemoryError, match="2000000 residues; folding it with esmfold-tiny needs"):
+        folding.submit_inspect(long, "esmfold-tiny", Request(structure=True))
+    assert not folding.status("esmfold-tiny").loaded

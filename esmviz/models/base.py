@@ -6,7 +6,7 @@ No torch here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,6 +60,17 @@ class Backend(Protocol):
 
         A batch may be empty: a step at which nothing is ready yet, and at which the caller may stop.
         """
+        ...
+
+
+@runtime_checkable
+class Folder(Backend, Protocol):
+    """A backend that provides structures, one protein at a time."""
+
+    def fold(
+        self, record: ProteinRecord, report: Callable[[int, int], None] = lambda done, total: None
+    ) -> ModelOutput:
+        """The structure of one protein; ``report`` is told steps done and in all, and may raise to stop."""
         ...
 
 
@@ -137,6 +148,8 @@ def outputs_of(request: Request) -> set[Output]:
         wanted.add("hidden_states")
     if request.predictions:
         wanted.add("predictions")
+    if request.structure:
+        wanted.add("structure")
     for probe in request.probes:
         wanted.add("contacts" if isinstance(probe, ContactHead) else "attentions")
     return wanted

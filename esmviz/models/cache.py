@@ -13,7 +13,7 @@ from esmviz.errors import ModelUnavailableError, UnknownModelError
 from esmviz.models import esm_package, hub, memory
 from esmviz.models.base import Backend, ModelStatus
 from esmviz.models.catalog import CATALOG
-from esmviz.models.folders import describe
+from esmviz.models.folders import FOLDING, describe
 from esmviz.models.hosted import HostedModels
 from esmviz.models.local import LocalCheckpoints
 from esmviz.models.room import Room
@@ -186,6 +186,10 @@ class ModelCache:
         is_snapshot = folder.parent.name == "snapshots"
         known = folder.name if is_snapshot else revision(folder)
         device = self.device
+        if spec.family in FOLDING:
+            from esmviz.models.fold_checkpoints import folding_backend
+
+            return folding_backend(folder, replace(spec, revision=known), known, device, self._precision)
         network = load(folder, spec, device)
         if network.contact_regression() is None:
             spec = replace(spec, provides=spec.provides - {"contacts"})

@@ -175,6 +175,28 @@ def _esm3_open() -> ModelSpec:
     )
 
 
+def _folding(
+    name: str, title: str, repo_id: str, shape: Shape, d_pair: int, n_parameters: int, note: str
+) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        family=name,
+        repo_id=repo_id,
+        revision=REVISIONS.get(repo_id),
+        n_layers=shape[0],
+        n_heads=shape[1],
+        d_model=shape[2],
+        n_parameters=n_parameters,
+        max_residues=None,
+        licence="MIT",
+        provides=frozenset({"structure"}),
+        title=title,
+        url=f"https://huggingface.co/{repo_id}",
+        note=f"{note} Its memory grows with the square of the length.",
+        d_pair=d_pair,
+    )
+
+
 _MODELS = (
     _mini(),
     _hub(
@@ -248,6 +270,24 @@ _MODELS = (
     _hub("esmc-600m", "biohub/ESMC-600M", (36, 18, 1152), 575_036_992, 0.405, "Deeper and wider than 300M."),
     _hub("esmc-6b", "biohub/ESMC-6B", (80, 40, 2560), 6_352_005_184, None, "Needs a large GPU."),
     _esm3_open(),
+    _folding(
+        "esmfold",
+        "ESMFold",
+        "facebook/esmfold_v1",
+        (36, 40, 2560),
+        128,
+        3_525_038_915,
+        "Folds a protein: ESM-2 3B and a folding trunk of 48 blocks.",
+    ),
+    _folding(
+        "esmfold2",
+        "ESMFold2",
+        "biohub/ESMFold2",
+        (80, 40, 2560),
+        256,
+        6_542_131_805,
+        "Folds a protein: ESM C 6B, a folding trunk, coordinates by diffusion.",
+    ),
 )
 
 CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in _MODELS}

@@ -15,6 +15,8 @@ ARCHITECTURES = {"esm": "EsmForMaskedLM", "esmc": "EsmcForMaskedLM"}
 EMBEDDINGS = {"esm": "esm.embeddings.word_embeddings.weight", "esmc": "esmc.embed_tokens.weight"}
 BLOCKS = {"esm": "esm.encoder.layer.", "esmc": "esmc.layers."}
 WIDTHS = {"esm": 33, "esmc": 64}
+# Models that fold by family: architecture, and the family of the language model inside, whose tensors have its names.
+FOLDING = {"esmfold": ("EsmForProteinFolding", "esm"), "esmfold2": ("EsmFold2Model", "esmc")}
 # No logits, for want of a head; no contacts, as their regression was fitted to the attention before fine-tuning.
 PREDICTOR_PROVIDES: frozenset[Output] = frozenset({"hidden_states", "attentions", "predictions"})
 
@@ -31,7 +33,7 @@ def describe(folder: Path, name: str) -> ModelSpec:
     """
     try:
         return _described(folder, name)
-    except (TypeError, ValueError, AttributeError) as error:  # values of another kind than they should be
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # of another kind than they should be
         raise CorruptCheckpointError(f"{folder.name} holds what no checkpoint has ({error}).", HINT) from None
 
 
@@ -41,6 +43,8 @@ def _described(folder: Path, name: str) -> ModelSpec:
 
         return esm3_checkpoint.describe(folder, name)
     config = read_config(folder)
+    if (folding := _folding_family(config)) is not None:
+        return _described_fold(folder, name, folding, config)
     family = _family(folder, config)
     shapes = tensor_shapes(folder)
     n_layers, d_model = _sizes(folder, family, config, shapes)
@@ -67,14 +71,46 @@ def _described(folder: Path, name: str) -> ModelSpec:
     )
 
 
+def _described_fold(folder: Path, name: str, family: str, config: dict[str, Any]) -> ModelSpec:
+    """The spec of a model that folds: layers, heads and width are those of its language model."""
+    language, shapes = FOLDING[family][1], tensor_shapes(folder)
+    of_language = config if family == "esmfold" else config["esmc_config"]
+    n_layers, d_model = _sizes(folder, language, of_language, shapes)
+    trunk = (config.get("esmfold_config") or {}).get("trunk") or {}
+    d_pair = trunk.get("pairwise_state_dim", 128) if family == "esmfold" else config["pairwise_hidden_size"]
+    return ModelSpec(
+        name=name,
+        family=family,
+        repo_id="",
+        revision=None,
+        n_layers=n_layers,
+        n_heads=int(of_language["num_attention_heads"]),
+        d_model=d_model,
+        n_parameters=count(shapes),
+        max_residues=None,
+        licence="",
+        provides=frozenset({"structure"}),
+        title=name,
+        note="A checkpoint of your own.",
+        d_pair=int(d_pair),
+    )
+
+
+def _folding_family(config: dict[str, Any]) -> str | None:
+    """Family of a model that folds, None of another."""
+    is_esmfold = config.get("model_type") == "esm" and config.get("is_folding_model")
+    return "esmfold" if is_esmfold else "esmfold2" if config.get("model_type") == "esmfold2" else None
+
+
 def _family(folder: Path, config: dict[str, Any]) -> str:
     family = str(config.get("model_type"))
     named = config.get("architectures") or [ARCHITECTURES.get(family)]
     known = {ARCHITECTURES.get(family)} | {
         name for (its, _), (name, _) in PREDICTORS.items() if its == family
     }
-    if family not in ARCHITECTURES or known.isdisjoint(named) or config.get("is_folding_model"):
-        loaded = [*ARCHITECTURES.values(), *(name for name, _ in PREDICTORS.values())]
+    if family not in ARCHITECTURES or known.isdisjoint(named):
+        folding = (name for name, _ in FOLDING.values())
+        loaded = [*ARCHITECTURES.values(), *(name for name, _ in PREDICTORS.values()), *folding]
         raise CorruptCheckpointError(
             f"{folder.name} is {', '.join(map(str, named))} of type {family}, which esmviz cannot load.",
             f"It loads {', '.join(loaded)}.",
@@ -84,6 +120,8 @@ def _family(folder: Path, config: dict[str, Any]) -> str:
 
 def architecture(family: str, predicts: Predictor | None) -> str:
     """Name of the class of transformers that holds such a checkpoint."""
+    if family in FOLDING:
+        return FOLDING[family][0]
     return ARCHITECTURES[family] if predicts is None else PREDICTORS[family, predicts.unit][0]
 
 

@@ -12,6 +12,8 @@ REVISIONS = {
     "biohub/ESMC-600M": "a7e82012c83126b9eedb055fea9fa84b6c02f094",
     "biohub/ESMC-6B": "45b0fa5d7fb06faefbd5e3b89bdcef35d564e79a",
     "biohub/esm3-sm-open-v1": "47f0545b2b6daf26a93439a3cd610f4f7f3d5478",
+    "facebook/esmfold_v1": "75a3841ee059df2bf4d56688166c8fb459ddd97a",
+    "biohub/ESMFold2": "1ebf0e3481a5184eb6171d40615c79e384b48796",
 }
 
 
@@ -68,5 +70,13 @@ HASHES = {
     "biohub/esm3-sm-open-v1": {
         "config.json": "0967ef424bce6791893e9a57bb952f80fd536e93",
         "data/weights/esm3_sm_open_v1.pth": "5ead5a135c658068db6a4f1b933e72d6110992c4668822e1c0e2dcc53e38acd9",
+    },
+    "facebook/esmfold_v1": {
+        "config.json": "1232d0aee4be551021d8e70e66ed2b062df917bf",
+        "pytorch_model.bin": "2ee07356b125d1e3e57503c204111fd7323347fc4735d41d3caac57c2a78e116",
+    },
+    "biohub/ESMFold2": {
+        "config.json": "0300c084b990b2bd600efd9f538aa5de27109fea",
+        "model.safetensors": "138fd4350d6892b81ce6be7ff9bf5a93ae9d4d3751f46a27438a3f9f0dcefa0e",
     },
 }

@@ -149,6 +149,8 @@ def check_windows(
 
 def _needs_the_whole(request: Request, spec: ModelSpec) -> str:
     """What of a request cannot be put together from windows; empty when all of it can."""
+    if request.structure:
+        return "a fold"
     if any(isinstance(probe, Thumbnails) for probe in request.probes):
         return "the picture of all heads"
     if not all(isinstance(probe, PAIRWISE) for probe in request.probes):

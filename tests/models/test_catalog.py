@@ -10,15 +10,17 @@ from esmviz.models.folders import describe, has_trained_contacts
 from esmviz.models.pins import HASHES, REVISIONS
 
 HUB = [spec for spec in CATALOG.values() if spec.repo_id]
+FOLDING = [spec for spec in HUB if spec.provides == {"structure"}]
+LANGUAGE = [spec for spec in HUB if spec not in FOLDING]
 
 
 def test_names_and_repositories_are_unique():
     assert list(CATALOG) == [spec.name for spec in CATALOG.values()]
-    assert len({spec.repo_id for spec in HUB}) == len(HUB) == 16
+    assert len({spec.repo_id for spec in HUB}) == len(HUB) == 18
     assert next(iter(CATALOG)) == "mini"
 
 
-@pytest.mark.parametrize("spec", HUB, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", LANGUAGE, ids=lambda spec: spec.name)
 def test_parameters_follow_from_the_shape(spec):
     sizes = {
         "hidden_size": spec.d_model,
@@ -55,10 +57,40 @@ def test_parameters_follow_from_the_shape(spec):
 
 
 def test_contacts_are_offered_where_a_regression_was_trained():
-    for spec in HUB:
+    for spec in LANGUAGE:
         is_esm1v = "esm1v" in spec.repo_id
         assert ("contacts" in spec.provides) == (spec.family == "esm" and not is_esm1v)
         assert spec.provides >= CORE
+
+
+def test_folding_models_are_of_the_shape_they_name():
+    one, two = FOLDING
+    config = transformers.EsmConfig(
+        hidden_size=one.d_model,
+        num_hidden_layers=one.n_layers,
+        num_attention_heads=one.n_heads,
+        intermediate_size=4 * one.d_model,
+        vocab_size=33,
+        mask_token_id=32,
+        pad_token_id=1,
+        position_embedding_type="rotary",
+        is_folding_model=True,
+        esmfold_config={"trunk": {"pairwise_state_dim": one.d_pair}},
+    )
+    with torch.device("meta"):
+        models = (
+            transformers.EsmForProteinFolding(config),
+            transformers.EsmFold2Model(transformers.EsmFold2Config()),
+        )
+    for spec, model in zip(FOLDING, models, strict=True):
+        assert sum(p.numel() for p in model.parameters()) == spec.n_parameters
+    language = models[1].config.esmc_config
+    sizes = language.num_hidden_layers, language.num_attention_heads, language.hidden_size
+    assert sizes == (two.n_layers, two.n_heads, two.d_model)
+    assert models[1].config.pairwise_hidden_size == two.d_pair
+    assert (
+        models[1].config.structure_head.num_diffusion_samples == 8
+    )  # what fold_memory.PAIR_STATES counts on
 
 
 def test_learned_positions_end_at_1022():
