@@ -92,6 +92,10 @@ class ServiceError(ModelUnavailableError):
         self.status = status
 
 
+class ProteinRefusedError(ServiceError):
+    """A server does not take one protein; others may go on."""
+
+
 class CorruptCheckpointError(EsmvizError):
     """A missing or unexpected tensor, or a shape that differs: half-loaded weights never run."""
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from esmviz import __version__
-from esmviz.errors import InvalidSequenceError, OutOfMemoryError, SequenceTooLongError
+from esmviz.errors import InvalidSequenceError, OutOfMemoryError, ProteinRefusedError, SequenceTooLongError
 from esmviz.labels import windows_label
 from esmviz.sequences import read_fasta
 from esmviz.types import (
@@ -36,6 +36,7 @@ T = TypeVar("T")
 Result = tuple[FloatArray, str, Windows]  # what one protein gave, the precision really used, its windows
 Compute = Callable[[list[ProteinRecord]], Iterator[Result]]
 
+OF_ONE_PROTEIN = (OutOfMemoryError, ProteinRefusedError)  # errors with which the others go on
 EACH_PROTEIN: dict[str, type[Writer]] = {".npz": PooledNpzWriter, ".h5": H5Writer, ".csv": CsvWriter}
 EACH_RESIDUE: dict[str, type[Writer]] = {".npz": NpzWriter, ".h5": H5Writer}
 
@@ -186,27 +187,27 @@ class Run:
     def _results(
         self, records: list[ProteinRecord], compute: Compute
     ) -> Iterator[tuple[ProteinRecord, Result]]:
-        """In batches; once a protein does not fit in memory, one by one and without those that do not fit."""
+        """In batches; once one protein cannot be computed, one by one and without those that cannot."""
         n_done = 0
         try:
             for result in self._timed(compute(records)):
                 n_done += 1
                 yield records[n_done - 1], result
             return
-        except OutOfMemoryError as error:
+        except OF_ONE_PROTEIN as error:
             if self.strict:
                 raise
-            shortage = error
+            cause = error
         remaining, n_before = records[n_done:], len(self.rejections)
         for record in remaining:
             try:
                 [result] = self._timed(compute([record]))
-            except OutOfMemoryError as error:
+            except OF_ONE_PROTEIN as error:
                 self._reject(Rejection(*self.places[record.id], record.id, str(error)))
             else:
                 yield record, result
         if len(self.rejections) - n_before == len(records):
-            raise shortage
+            raise cause
 
     def _timed(self, results: Iterable[T]) -> Iterator[T]:
         """The same, while the time until each comes is added up."""

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from esmviz import cli
-from esmviz.errors import ModelUnavailableError, OutOfMemoryError
+from esmviz.errors import ModelUnavailableError, OutOfMemoryError, ProteinRefusedError, ServiceError
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
@@ -565,3 +565,20 @@ def test_whole_process_reads_standard_input(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     with np.load(tmp_path / "out.npz") as file:
         assert file["ids"].tolist() == ["first", "sp|P2|NAME", "../up/../a\\b"]
+
+
+def test_a_protein_that_a_server_refuses_is_left_out(run, backend, tmp_path):
+    backend.spec = replace(backend.spec, host="far.test")
+    backend._fail_on = {"sp|P2|NAME": ProteinRefusedError("sp|P2|NAME: far.test refuses.", status=422)}
+    done = run("embed", "in.fasta", "-o", "out.npz")
+    assert done.exit_code == 0
+    assert "fake is hosted by far.test: sequences are sent there." in done.stderr
+    assert "rejected: record 2 (sp|P2|NAME), line 3: sp|P2|NAME: far.test refuses." in done.stderr
+    assert list(np.load(tmp_path / "out.npz")["ids"]) == ["first", "../up/../a\\b"]
+
+
+def test_a_server_that_is_gone_ends_the_run(run, backend):
+    backend._fail_on = {"sp|P2|NAME": ServiceError("far.test refuses with status 503.", status=503)}
+    done = run("embed", "in.fasta", "-o", "out.npz")
+    assert (done.exit_code, done.new) == (3, [])
+    assert done.stderr.endswith("error: far.test refuses with status 503.\n")

@@ -24,7 +24,7 @@ from esmviz.models.base import (
 )
 from esmviz.models.courier import Courier, parsed
 from esmviz.models.hosted import PRECISION, Server
-from esmviz.models.replies import naming, numbers
+from esmviz.models.replies import blaming, numbers
 from esmviz.types import FloatArray, IntArray, ModelOutput, ModelSpec, Precision, ProteinRecord, Request
 
 # What reading a reply of another form raises inside the clients.
@@ -76,7 +76,7 @@ class BiohubBackend:
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         for record in records:
-            with naming(record.id):
+            with blaming(record):
                 output = self._output(tokens(record), request)
             yield output
 
@@ -86,7 +86,7 @@ class BiohubBackend:
         for position in positions:
             ids = tokens(record)
             ids[position + 1] = MASK
-            with naming(record.id):
+            with blaming(record):
                 logits = self._logits(self._ask(ids, sequence=True), len(ids))
             yield np.array([position]), read_only(logits[position][None])
 

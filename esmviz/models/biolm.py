@@ -11,7 +11,7 @@ from esmviz.errors import ServiceError
 from esmviz.models.base import check_length, check_request, read_only, resolve_layers, tokens
 from esmviz.models.courier import Courier, parsed
 from esmviz.models.hosted import PRECISION, Server
-from esmviz.models.replies import by_amino_acid, naming, numbers
+from esmviz.models.replies import ABOUT_PROTEINS, blaming, by_amino_acid, naming, numbers
 from esmviz.types import (
     AMINO_ACIDS,
     ContactHead,
@@ -25,8 +25,8 @@ from esmviz.types import (
 )
 
 MOST_ITEMS = 8  # a request, where the server's schema does not say
+SPLIT = ABOUT_PROTEINS | {500}  # refusals of a batch that one of its proteins can be the cause of
 MOST_NUMBERS = 4_000_000  # that one reply may hold: some 80 MB of JSON
-ABOUT_ITEMS = frozenset({400, 413, 422, 500})  # refusals that one protein of a batch can be the cause of
 
 
 class BiolmBackend:
@@ -81,11 +81,11 @@ class BiolmBackend:
         try:
             results = self._ask("encode", items, self._parameters(request))
         except ServiceError as error:
-            if len(batch) > 1 and error.status in ABOUT_ITEMS:
+            if len(batch) > 1 and error.status in SPLIT:
                 for record in batch:
                     yield from self._outputs([record], request)
                 return
-            with naming(batch[0].id if len(batch) == 1 else f"{batch[0].id} to {batch[-1].id}"):
+            with blaming(batch[0]) if len(batch) == 1 else naming(f"{batch[0].id} to {batch[-1].id}"):
                 raise
         for record, result in zip(batch, results, strict=True):
             with naming(record.id):

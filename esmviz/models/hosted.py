@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from esmviz.errors import InvalidSettingError, ModelUnavailableError
+from esmviz.models import esm_package
 from esmviz.models.base import Backend, ModelStatus
 from esmviz.models.catalog import CATALOG
 from esmviz.types import ModelSpec
@@ -23,7 +24,8 @@ BIOHUB_MODELS = {
     "esmc-6b": "esmc-6b-2024-12",
     "esm3-open": "esm3-sm-open-v1",
 }
-LONGEST = 2048  # residues, of both services
+# Letters that a service takes. In the BioLM format the five of ``<mask>`` beyond one residue count, too.
+LONGEST, LONGEST_BY_NAME, MASK_LETTERS = 2048, {"esm1b": 1022}, 5
 PRECISION = "hosted precision"  # a server does not say which
 
 
@@ -79,8 +81,7 @@ class HostedModels:
                 self._offer(of_biolm(CATALOG[name], biolm.host), _biolm_maker(name, biolm))
         if biohub is not None:
             for name, model in BIOHUB_MODELS.items():
-                if name in CATALOG:
-                    self._offer(of_biohub(CATALOG[name], biohub.host), _biohub_maker(model, biohub))
+                self._offer(of_biohub(CATALOG[name], biohub.host), _biohub_maker(model, biohub))
 
     def specs(self) -> dict[str, ModelSpec]:
         """All hosted models."""
@@ -91,8 +92,12 @@ class HostedModels:
 
     def status(self, name: str) -> ModelStatus:
         """Whether it may be asked; it needs no memory here."""
-        reason = "ESMVIZ_OFFLINE is set, so no sequence may leave this machine." if self._offline else ""
-        return ModelStatus(not self._offline, name in self._backends, 0, 0, True, reason)
+        reason = ""
+        if self._offline:
+            reason = "ESMVIZ_OFFLINE is set, so no sequence may leave this machine."
+        elif name.endswith("@biohub") and not esm_package.is_installed():
+            reason = str(esm_package.unavailable(name))
+        return ModelStatus(not reason, name in self._backends, 0, 0, True, reason)
 
     def backend(self, name: str) -> Backend:
         """What sends proteins to the server. On first use the server is asked whether it has the model.
@@ -121,12 +126,12 @@ class HostedModels:
 
 def _known(names: Sequence[str]) -> list[str]:
     """Names that the catalogue has; one that is asked for by a setting and is not there is an error."""
-    unknown = [name for name in names if name not in CATALOG and name not in BIOLM_MODELS]
-    if unknown:
+    able = [name for name, spec in CATALOG.items() if "hidden_states" in spec.provides]
+    if unknown := [name for name in names if name not in able]:
         raise InvalidSettingError(
-            f"ESMVIZ_BIOLM_MODELS names {', '.join(map(repr, unknown))}.", f"There are {', '.join(CATALOG)}."
+            f"ESMVIZ_BIOLM_MODELS names {', '.join(map(repr, unknown))}.", f"There are {', '.join(able)}."
         )
-    return [name for name in names if name in CATALOG]
+    return list(names)
 
 
 def _hosted(spec: ModelSpec, service: str, host: str) -> ModelSpec:
@@ -136,7 +141,7 @@ def _hosted(spec: ModelSpec, service: str, host: str) -> ModelSpec:
         name=f"{spec.name}@{service}",
         revision=f"as served by {host}",
         provides=spec.provides & {"logits", "hidden_states", "contacts"},
-        max_residues=LONGEST if spec.max_residues is None else min(LONGEST, spec.max_residues),
+        max_residues=LONGEST,
         title=f"{spec.title or spec.name}, hosted by {host}",
         note=f"Hosted by {host}: the sequences you look at are sent there. {spec.note}",
         card="",
@@ -150,7 +155,8 @@ def of_biolm(spec: ModelSpec, host: str) -> ModelSpec:
     Its ESM C counts block outputs, the last before the final norm (models/esmc/app.py of BioLM's open server): our
     layers 0 and ``n_layers`` are not among them, nor is a vector of BOS. Its ESM-1b gives no contacts.
     """
-    spec = _hosted(spec, "biolm", host)
+    longest = LONGEST_BY_NAME.get(spec.name, LONGEST) - MASK_LETTERS
+    spec = replace(_hosted(spec, "biolm", host), max_residues=longest)
     if spec.family == "esmc":
         return replace(spec, poolings=("mean", "max"), layer_range=(1, spec.n_layers - 1))
     return replace(spec, provides=spec.provides - {"contacts"}) if spec.name == "esm1b@biolm" else spec

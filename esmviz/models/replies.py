@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from esmviz.errors import ServiceError
-from esmviz.types import AMINO_ACIDS, FloatArray
+from esmviz.errors import ProteinRefusedError, ServiceError
+from esmviz.types import AMINO_ACIDS, FloatArray, ProteinRecord
+
+ABOUT_PROTEINS = frozenset({400, 413, 422})  # refusals that are of what was sent
 
 
 def numbers(
@@ -66,4 +68,16 @@ def naming(who: str) -> Iterator[None]:
     try:
         yield
     except ServiceError as error:
-        raise ServiceError(f"{who}: {error.message}", error.hint, status=error.status) from None
+        raise type(error)(f"{who}: {error.message}", error.hint, status=error.status) from None
+
+
+@contextmanager
+def blaming(record: ProteinRecord) -> Iterator[None]:
+    """``naming`` of a request that held one protein: a refusal of what it held is one of that protein."""
+    try:
+        with naming(record.id):
+            yield
+    except ServiceError as error:
+        if error.status in ABOUT_PROTEINS:
+            raise ProteinRefusedError(error.message, error.hint, status=error.status) from None
+        raise

@@ -155,8 +155,7 @@ def say_if_no_effects(spec: ModelSpec) -> None:
     """A model that is known not to predict effects says so, and names those that do."""
     if spec.predicts_effects:
         return
-    others = [
-        other for other in workbench().specs().values() if (other.published_spearman or 0) >= GOOD_SPEARMAN
-    ]
+    local = [other for other in workbench().specs().values() if not other.host]
+    others = [other for other in local if (other.published_spearman or 0) >= GOOD_SPEARMAN]
     better = ", ".join(other.title or other.name for other in others)
     st.warning(plain(texts.NO_EFFECTS.format(title=spec.title or spec.name, better=better)))

@@ -467,3 +467,71 @@ def test_labels_join_proteins_that_come_after_them(app):
     at.file_uploader(key="labels").upload("l.csv", b"id,colour\none,red\n").run()
     settled(at.text_area(key="paste").set_value(TOY).run())
     assert at.session_state["session"].records[0].labels["colour"] == "red"
+
+
+@pytest.fixture
+def far():
+    """A model on another server, of which no layer 0 and no vector of BOS can be had."""
+    spec = replace(
+        SPEC,
+        name="far@biolm",
+        title="Far, hosted by far.test",
+        host="far.test",
+        provides=SPEC.provides - {"attentions"},
+        poolings=("mean", "max"),
+        layer_range=(1, 2),
+    )
+    return FakeBackend(spec)
+
+
+@pytest.fixture
+def with_far(far, fake, monkeypatch):
+    """Opens a page by a link that chooses that model."""
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(fake, far))
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+
+    def opened(name, **query):
+        at = AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=120)
+        for key, value in {"model": "far@biolm", **query}.items():
+            at.query_params[key] = value
+        return settled(at.run())
+
+    return opened
+
+
+@pytest.mark.parametrize("name", ["home", "similarity", "logits", "clusters"])
+def test_a_link_to_a_hosted_model_sends_nothing_before_a_click(with_far, far, name):
+    at = with_far(name)
+    if name == "clusters":
+        assert far.n_calls == 0
+        at = settled(at.button(key="run").click().run())
+    assert far.n_calls == 0
+    assert figures(at) == []
+    assert "are sent to far.test" in words(at)
+    assert "Hosted by far.test: sequences are sent there." in words(at)
+    at = settled(at.button(key="trust").click().run())
+    assert not at.exception
+    assert not at.error
+    assert len(figures(at)) == 1
+    assert far.n_calls > 0
+
+
+def test_a_page_offers_only_layers_and_poolings_that_a_hosted_model_gives(with_far):
+    at = with_far("clusters")
+    assert at.selectbox(key="pooling").options == ["mean", "max"]
+    assert (at.slider(key="layer").min, at.slider(key="layer").max) == (1, 2)
+
+
+def test_attention_of_a_hosted_model_is_not_offered(with_far, far):
+    at = with_far("attention")
+    assert "gives no attentions. These do: fake" in words(at)
+    assert far.n_calls == 0
+
+
+def test_models_page_lists_a_hosted_model_without_a_download(with_far, far):
+    at = with_far("models")
+    assert not at.exception
+    assert "hosted" in list(at.dataframe[0].value["here"])
+    assert not any("Download" in button.label for button in at.button)
+    assert "GB of memory" not in words(at)
+    assert far.n_calls == 0
