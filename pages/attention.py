@@ -1,4 +1,6 @@
-"""Where does the model look? One head, all heads at a glance, means and maxima over heads, contacts."""
+"""Where does the model look? One head, all heads at a glance or in numbers, means and maxima, rollout, contacts."""
+
+from functools import partial
 
 import streamlit as st
 
@@ -9,31 +11,33 @@ from esmviz.analysis import parts, reach
 from esmviz.types import Request
 
 
-def show_grid(choice, provenance, thumbnails):
-    open_now = (choice.layer, choice.session.head)
-    table = ui.tables.heads(reach.ranked_heads(reach.mean_distance(thumbnails, len(choice.record))))
+def show_heads(choice, look, provenance, values):
+    record, is_grid = choice.record, look.kind == "grid"
+    numbers = reach.mean_distance(values, len(record)) if is_grid else values
+    table = ui.tables.heads(reach.ranked_heads(numbers), look.measure)
+    draw = views.attention_grid if is_grid else partial(views.head_heatmap, measure=look.measure)
     picture, side = st.columns([3, 1.3], gap="medium")
     with picture:
         points = ui.panel(
-            "attention-grid",
-            views.attention_grid(thumbnails, choice.record, provenance, selected=open_now),
+            f"attention-{look.kind}",
+            draw(values, record, provenance, selected=(choice.layer, choice.session.head)),
             choice,
             provenance,
-            alt="Attention of every head of every layer, as thumbnails",
-            text=ui.texts.GRID,
+            alt=f"Attention of every head of every layer: {look.show}",
+            text=look.text,
             columns=lambda: table,
-            arrays={"block_means": thumbnails},
+            arrays={look.value: values},
             points=True,
         )
     with side:
-        ui.ranking("Heads that look farthest", table, note="Click a tile to open its head.")
+        ui.ranking(f"Heads by {look.measure}", table, note="Click a head to open it.")
     ui.open_head(choice, views.grid_choice(points))
 
 
 def strongest(look, attention, apart):
     if look.kind == "contacts":
         return touching.top_contacts(attention, min_separation=apart)
-    return looks.top_pairs(attention, k=50, min_separation=apart, directed=look.kind == "attention")
+    return looks.top_pairs(attention, k=50, min_separation=apart, directed=look.is_directed)
 
 
 def map_figure(choice, look, provenance, attention, pairs, apart, note):
@@ -50,8 +54,8 @@ def show_map(choice, look, provenance, raw):
     record, attention = choice.record, looks.corrected(raw, look.kind)
     apart = st.sidebar.slider("List pairs at least this far apart", 1, 30, 6, key="apart")
     pairs = strongest(look, attention, apart)
-    adds_up = look.rows_are_shares and not provenance.windows  # a row from several windows has no such sum
-    lost = ui.texts.share_lost(looks.special_share(raw).mean()) if adds_up else ""
+    # A row from several windows has no such sum.
+    lost = "" if provenance.windows else look.lost(looks.special_share(raw).mean())
     note = " · ".join(filter(None, [look.summary, lost]))
     picture, side = st.columns([3, 1.3], gap="medium")
     with picture:
@@ -77,7 +81,7 @@ with ui.opened("attention", needs="attentions") as choice:
     output = ui.inspect(choice, Request(probes=(look.probe,), precision=choice.precision))
     provenance = ui.provenance(choice, output, layer=look.layer, head=look.head)
     values = output.probes[look.probe.key]
-    if look.kind == "grid":
-        show_grid(choice, provenance, values)
+    if look.kind in ("grid", "heads"):
+        show_heads(choice, look, provenance, values)
     else:
         show_map(choice, look, provenance, values[0] if look.show == "one head" else values)

@@ -27,7 +27,7 @@ from esmviz.types import (
     Windows,
 )
 
-PAIRWISE = (KeepHeads, OverHeads, Rollout, ContactHead)  # their results are maps (..., L, L)
+PAIRWISE = (KeepHeads, OverHeads, ContactHead)  # their results are maps (..., L, L)
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,8 @@ def _needs_the_whole(request: Request, spec: ModelSpec) -> str:
         return "a fold"
     if any(isinstance(probe, Thumbnails) for probe in request.probes):
         return "the picture of all heads"
+    if any(isinstance(probe, Rollout) for probe in request.probes):
+        return "a rollout, whose way leads through the whole protein,"
     if not all(isinstance(probe, PAIRWISE) for probe in request.probes):
         return "a statistic of heads"
     if request.predictions and spec.predictor is not None and spec.predictor.unit == "proteins":

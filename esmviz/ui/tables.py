@@ -139,11 +139,11 @@ def colour_groups(
     return [label or "unlabelled" for label in label_values(records, colour)]
 
 
-def heads(ranked: Iterable[tuple[int, int, float]]) -> Columns:
-    """Heads with how far they look."""
+def heads(ranked: Iterable[tuple[int, int, float]], measure: str) -> Columns:
+    """Ranked heads with what they are ranked by."""
     ranked = list(ranked)
     return {
         "layer": [layer for layer, _, _ in ranked],
         "head": [int(head_label(head)) for _, head, _ in ranked],
-        "mean distance (residues)": [round(distance, 1) for *_, distance in ranked],
+        measure: [float(f"{value:.3g}") for *_, value in ranked],
     }

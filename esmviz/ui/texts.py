@@ -1,5 +1,7 @@
 """The words under the figures: how to read each one, at most 80 words, with one citation and its DOI."""
 
+from esmviz.types import Statistic
+
 ENTROPY = (
     "Each bar is one residue. At 0 bits the model is certain of the amino acid; at 4.32 bits all twenty are equally "
     "likely to it. 1, 2, 3 and 4 bits mean about 2, 4, 8 and 16 equally likely residues. Low entropy often marks "
@@ -38,6 +40,22 @@ GRID = (
     "attends to.",
     "Vig & Belinkov 2019, BlackboxNLP (mean attention distance).",
     "10.18653/v1/W19-4808",
+)
+HEADS = (
+    "Each cell is one head, averaged over the residues; a click opens it. Entropy says how sharply a residue looks: 0 "
+    "bits is one place, every bit more doubles the places. Shares say where: far along the chain, or at the hidden "
+    "start and end tokens, where many heads rest when they have nothing to say. A number for a head describes this "
+    "protein; compare several before naming a head's role.",
+    "Clark et al. 2019, BlackboxNLP (entropy, special tokens); Vig & Belinkov 2019 (distance).",
+    "10.18653/v1/W19-4828",
+)
+ROLLOUT = (
+    "Row i shows from which residues the state of residue i was put together, as far as attention tells: the layers' "
+    "maps, averaged over heads, multiplied, each half replaced by the residual connection. Vertical lines are residues "
+    "that all others take from. The half is an assumption, and values and feed-forward layers are left out, so read it "
+    "as a trace, not as importance. Rows lack what came from the hidden start and end tokens.",
+    "Abnar & Zuidema 2020, ACL, Quantifying attention flow in transformers.",
+    "10.18653/v1/2020.acl-main.385",
 )
 CONTACTS = (
     "A dark cell is a pair that the model's own logistic regression on its attention takes for a contact: C-beta atoms "
@@ -82,6 +100,15 @@ WINDOWS = (
 )
 EXPECTATION = {"probabilities": PROBABILITIES, "entropy": ENTROPY, "wild type": WILD_TYPE}
 
+STATISTICS: dict[Statistic, str] = {
+    "distance": "mean distance (residues)",
+    "entropy": "mean entropy (bits)",
+    "separated": "share on residues 6 or more apart",
+    "long_range": "share on residues 24 or more apart",
+    "start": "share on the start token",
+    "end": "share on the end token",
+}
+
 NO_EFFECTS = (
     "{title} does not predict mutation effects: on measured variants it does not reliably beat a substitution table. "
     "Read this map as the model's taste. For decisions choose {better} on the Models page."
@@ -108,3 +135,12 @@ def other_in_windows(identifier: str, windows: str) -> str:
     'P2 in 2 windows of 1022 residues, overlap 565'
     """
     return f"{identifier} in {windows}" if windows else ""
+
+
+def share_from_ends(share: float) -> str:
+    """How much of a rollout is not in the map.
+
+    >>> share_from_ends(0.257)
+    '26% comes from the start and end tokens'
+    """
+    return f"{share:.0%} comes from the start and end tokens"

@@ -1,6 +1,6 @@
 """Values in, plotly figures out. No state, no streamlit; the page chooses the theme."""
 
-from esmviz.views.grid import attention_grid, grid_choice
+from esmviz.views.grid import attention_grid, grid_choice, head_heatmap
 from esmviz.views.heatmaps import attention_map, contact_map, similarity_heatmap
 from esmviz.views.mutations import ROW_ORDERS, mutation_heatmap, probability_heatmap
 from esmviz.views.profiles import entropy_profile, wild_type_profile
@@ -14,6 +14,7 @@ __all__ = [
     "contact_map",
     "entropy_profile",
     "grid_choice",
+    "head_heatmap",
     "mutation_heatmap",
     "probability_heatmap",
     "projection_scatter",

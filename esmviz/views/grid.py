@@ -1,4 +1,4 @@
-"""All heads of all layers at once: a mosaic of small attention maps, each of which can be clicked."""
+"""All heads of all layers at once, as small maps or as numbers, each of which can be clicked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plotly.colors import get_colorscale
 from esmviz import labels
 from esmviz.types import FloatArray, ProteinRecord, Provenance
 from esmviz.views import theme
-from esmviz.views.frame import caption_text, colour_bar, finish
+from esmviz.views.frame import caption_text, colour_bar, colour_range, finish, number
 
 GUTTER = 2  # cells between two tiles
 MOST_CELLS = 700_000  # of the whole mosaic; more than a screen shows, and it still draws within a second
@@ -40,14 +40,64 @@ def attention_grid(
     """
     tiles = _coarsened(thumbnails)
     n_layers, n_heads, size = tiles.shape[:3]
-    pitch = size + GUTTER
-    centres = (size - 1) / 2 + pitch * np.arange(max(n_layers, n_heads))
-    figure = go.Figure([_mosaic_trace(tiles), _buttons(centres, n_layers, n_heads)])
+    figure = go.Figure(_mosaic_trace(tiles))
+    _lay_out(figure, (n_layers, n_heads), size, GUTTER, selected)
+    caption = caption_text(provenance, record.id, "each tile scaled to its own 99.5th percentile", note)
     tile_px = int(np.clip(880 / n_heads, 24, 110))
+    return finish(figure, caption, plot_px=min(tile_px * n_layers, 1000))
+
+
+def head_heatmap(
+    values: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    measure: str,
+    selected: tuple[int, int] | None = None,
+    note: str = "",
+) -> go.Figure:
+    """Layers by heads, coloured by one number for each head; clicked like ``attention_grid``.
+
+    Parameters
+    ----------
+    values : ndarray, shape=(n_layers, H), dtype=float32
+        NaN is grey.
+    measure : str
+        What the number is, with its unit.
+    selected : (layer, head), optional
+        1-based layer and 0-based head to frame.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    bar = colour_bar(measure, low, high)
+    figure = go.Figure(
+        go.Heatmap(z=values, colorscale=theme.SEQUENTIAL, zmin=low, zmax=high, colorbar=bar, hoverinfo="skip")
+    )
+    texts = [f" · {measure} {number(float(value))}" for value in values.ravel()]
+    _lay_out(figure, values.shape, 1, 0, selected, texts)
+    figure.update_layout(plot_bgcolor=theme.MISSING)
+    caption = caption_text(provenance, record.id, colour_range(low, high), note)
+    return finish(
+        figure, caption, plot_px=min(int(np.clip(880 / values.shape[1], 14, 44)) * len(values), 1000)
+    )
+
+
+def _lay_out(
+    figure: go.Figure,
+    shape: tuple[int, ...],
+    size: int,
+    gutter: int,
+    selected: tuple[int, int] | None,
+    texts: Sequence[str] = (),
+) -> None:
+    """Buttons, axes and the frame of layers by heads, each a square of so many cells with a gutter between."""
+    (n_layers, n_heads), pitch = shape, size + gutter
+    centres = (size - 1) / 2 + pitch * np.arange(max(shape), dtype=np.float64)
+    figure.add_trace(_buttons(centres, n_layers, n_heads, texts))
     ticks = {"showgrid": False, "zeroline": False, "tickmode": "array", "constrain": "domain"}
     heads = [labels.head_label(head) for head in range(n_heads)]
     layers = [str(layer) for layer in range(1, n_layers + 1)]
-    width, height = pitch * n_heads - GUTTER, pitch * n_layers - GUTTER
+    width, height = pitch * n_heads - gutter, pitch * n_layers - gutter
     figure.update_xaxes(
         ticks | _ticks(centres, heads), title="head", range=[-0.5, width - 0.5], constraintoward="left"
     )
@@ -57,11 +107,10 @@ def attention_grid(
     figure.update_yaxes(scaleanchor="x", scaleratio=1)
     figure.update_layout(hoverdistance=-1, clickmode="event+select", dragmode=False)
     if selected is not None:
-        corner = {"x0": pitch * selected[1] - 1, "y0": pitch * (selected[0] - 1) - 1}
-        far = {"x1": corner["x0"] + size + 1, "y1": corner["y0"] + size + 1}
-        figure.add_shape(type="rect", **corner, **far, line={"color": theme.OKABE_ITO[3], "width": 3})
-    caption = caption_text(provenance, record.id, "each tile scaled to its own 99.5th percentile", note)
-    return finish(figure, caption, plot_px=min(tile_px * n_layers, 1000))
+        reach = (size + gutter / 2) / 2
+        x, y = centres[selected[1]], centres[selected[0] - 1] if selected[0] else -pitch
+        corners = {"x0": x - reach, "y0": y - reach, "x1": x + reach, "y1": y + reach}
+        figure.add_shape(type="rect", **corners, line={"color": theme.OKABE_ITO[3], "width": 3})
 
 
 def grid_choice(points: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
@@ -117,14 +166,17 @@ def _mosaic_trace(tiles: FloatArray) -> go.Heatmap:
     return go.Heatmap(z=_mosaic(tiles), colorscale=scale, zmin=0, zmax=255, colorbar=bar, hoverinfo="skip")
 
 
-def _buttons(centres: NDArray[np.float64], n_layers: int, n_heads: int) -> go.Scatter:
+def _buttons(
+    centres: NDArray[np.float64], n_layers: int, n_heads: int, endings: Sequence[str] = ()
+) -> go.Scatter:
     """Invisible points on the tiles: a click on a heatmap reports nothing, a click on a point does."""
     places = [(layer, head) for layer in range(1, n_layers + 1) for head in range(n_heads)]
+    names = [f"layer {layer} · head {labels.head_label(head)}" for layer, head in places]
     return go.Scatter(
         x=[float(centres[head]) for _, head in places],
         y=[float(centres[layer - 1]) for layer, _ in places],
         customdata=[list(place) for place in places],
-        text=[f"layer {layer} · head {labels.head_label(head)}" for layer, head in places],
+        text=[name + ending for name, ending in zip(names, endings or [""] * len(names), strict=True)],
         mode="markers",
         name="heads",
         marker={"symbol": "square", "size": 22, "opacity": 0},

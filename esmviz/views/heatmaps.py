@@ -19,12 +19,13 @@ MOST_PERCENTILES = 256  # cells a side; a text for every cell of a larger map wo
 MOST_STRETCHED = 5.0  # a map longer than this many times its width is not drawn with square cells
 
 Limits = tuple[float, float]
-Kind = Literal["attention", "symmetric", "apc"]
+Kind = Literal["attention", "symmetric", "apc", "rollout"]
 
 NAMES = {  # of the colour bar, the rows and the columns
     "attention": ("attention, share of a row", "attending residue (query)", "attended residue (key)"),
     "symmetric": ("attention, symmetrised", "residue", "residue"),
     "apc": ("attention, APC-corrected", "residue", "residue"),
+    "rollout": ("rollout, share of a row", "residue after the last layer", "residue before the first layer"),
 }
 
 
@@ -86,7 +87,7 @@ def attention_map(
     ----------
     attention : ndarray, shape=(L, L), dtype=float32
         Share of a query's attention, from 0 to 1; after APC around 0.
-    kind : {"attention", "symmetric", "apc"}
+    kind : {"attention", "symmetric", "apc", "rollout"}
         ``apc`` is drawn diverging around 0, all else in viridis.
     limits : (float, float), optional
         Colour range; 0 to the 99.5th percentile by default, for ``apc`` symmetric around 0.
@@ -104,7 +105,8 @@ def attention_map(
     bar = colour_bar(name, low, high)
     scale = theme.DIVERGING if kind == "apc" else theme.SEQUENTIAL
     ranks = _percentile_texts(attention, skip_diagonal=False)
-    figure = _pair_map(attention, y, x, scale, (low, high), bar, "attention %{z:.3g}", caption, ranks)
+    hover = f"{name.split(',')[0]} %{{z:.3g}}"
+    figure = _pair_map(attention, y, x, scale, (low, high), bar, hover, caption, ranks)
     mark_squares(figure, y, provenance.windows)
     return figure
 

@@ -30,7 +30,7 @@ ALL = Request(
     layers=(0, 2),
     keep_residues=True,
     pooling="mean",
-    probes=(KeepHeads(2, (1, 0)), OverHeads(1, 2), OverHeads(1, 2, "max"), Rollout(1, 2), ContactHead()),
+    probes=(KeepHeads(2, (1, 0)), OverHeads(1, 2), OverHeads(1, 2, "max"), ContactHead()),
 )
 
 
@@ -70,7 +70,7 @@ class Blind:
         states = [self._table("layer" * (layer + 1), sequence, 8) for layer in layers]
         how = {"mean": lambda x: x.mean(0), "max": lambda x: x.max(0), "bos": lambda x: x[0] * 0 + len(x)}
         keep = bool(layers) and (request.keep_residues or request.pooling is None)
-        shapes = {KeepHeads: (2,), OverHeads: (), Rollout: (), ContactHead: ()}
+        shapes = {KeepHeads: (2,), OverHeads: (), ContactHead: ()}
         return ModelOutput(
             logits=read_only(self._logits(sequence)) if request.logits else None,
             hidden_states=read_only(np.stack(states)) if keep else None,
@@ -216,6 +216,7 @@ def test_what_cannot_be_put_together_is_refused_at_once():
     ("request_", "words"),
     [
         (Request(probes=(KeepHeads(1, (0,)), HeadStatistic("entropy"))), "a statistic of heads"),
+        (Request(probes=(Rollout(1, 2),)), "a rollout"),
         (Request(predictions=True), "a prediction for the whole protein"),
     ],
 )

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
+from esmviz.types import HeadStatistic, Request
 from esmviz.ui import resources
 from esmviz.ui.frame import PAGES as INFOS
 from esmviz.workbench import Workbench
@@ -198,13 +199,50 @@ def test_centring_is_said_in_the_caption(app):
     assert "not centred" in figures(at)[0]
 
 
-@pytest.mark.parametrize("show", ["all heads", "mean over heads", "max over heads", "contacts"])
+@pytest.mark.parametrize(
+    "show", ["all heads", "heads in numbers", "mean over heads", "max over heads", "rollout", "contacts"]
+)
 def test_each_view_of_attention(app, show):
     at = app("attention")
     settled(at.selectbox(key="show").set_value(show).run())
     assert not at.exception
     assert not at.error
     assert len(figures(at)) == 1
+
+
+def test_heads_in_numbers_are_ranked(app, workbench):
+    at = app("attention", protein="CRAM_CRAAB")
+    settled(at.selectbox(key="show").set_value("heads in numbers").run())
+    settled(at.selectbox(key="statistic").set_value("end").run())
+    record = at.session_state["session"].record("CRAM_CRAAB")
+    probe = HeadStatistic("end")
+    values = workbench.inspect(record, "fake", Request(probes=(probe,))).probes[probe.key]
+    table = at.dataframe[0].value
+    assert list(table.columns) == ["layer", "head", "share on the end token"]
+    np.testing.assert_allclose(table["share on the end token"], np.sort(values.ravel())[::-1], rtol=1e-2)
+    layer, head = np.unravel_index(values.argmax(), values.shape)
+    assert (table["layer"][0], table["head"][0]) == (layer + 1, head + 1)
+    assert "share on the end token" in figures(at)[0]
+
+
+def test_rollout_runs_through_the_layers_chosen(app):
+    at = app("attention")
+    settled(at.selectbox(key="show").set_value("rollout").run())
+    assert "rollout through layers 1 to 2" in figures(at)[0]
+    assert "comes from the start and end tokens" in words(at)
+    settled(at.slider(key="layers_fake").set_value((2, 2)).run())
+    assert "rollout through layer 2" in figures(at)[0]
+    assert "takes from" in at.dataframe[0].value
+
+
+@pytest.mark.parametrize("show", ["rollout", "heads in numbers"])
+def test_what_windows_cannot_give_is_refused(monkeypatch, app, fake, show):
+    bench = Workbench(Settings(default_model="fake", window_above=100), models=FakeModels(fake))
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    at = app("attention", protein="HBA_HUMAN")
+    settled(at.selectbox(key="show").set_value(show).run())
+    assert "which fake reads in windows" in words(at)
+    assert not figures(at)
 
 
 def test_apc_is_said_and_diverging(app):

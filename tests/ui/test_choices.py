@@ -1,11 +1,23 @@
 """What a visitor picks, and what of it reaches labels, tables and files."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from esmviz.labels import provenance_facts
-from esmviz.types import ContactHead, KeepHeads, OverHeads, ProteinRecord, Provenance
-from esmviz.ui import attention_choice, errors, tables
+from esmviz.types import (
+    ContactHead,
+    HeadStatistic,
+    KeepHeads,
+    OverHeads,
+    ProteinRecord,
+    Provenance,
+    Rollout,
+    Statistic,
+    Thumbnails,
+)
+from esmviz.ui import attention_choice, errors, tables, texts
 
 
 @pytest.mark.parametrize("text", ["www.evil.example/x", "HTTP://evil.example", "me@evil.example"])
@@ -32,6 +44,33 @@ def test_files_count_heads_from_one_as_the_caption_does():
 )
 def test_maxima_say_nothing_of_the_special_tokens(probe, kind, are_shares):
     assert attention_choice.Look("", probe, kind).rows_are_shares is are_shares
+
+
+def test_what_rows_lack_is_named_for_what_they_are():
+    look = attention_choice.Look
+    assert look("", KeepHeads(1, (0,)), "attention").lost(0.25).startswith("25% of the attention goes to")
+    assert look("", Rollout(1, 2), "rollout").lost(0.25).startswith("25% comes from")
+    assert look("", ContactHead(), "contacts").lost(0.25) == ""
+
+
+def test_rollout_and_numbers_say_what_they_are():
+    rollout = attention_choice.Look("rollout", Rollout(2, 5), "rollout")
+    assert (rollout.summary, rollout.value) == ("rollout through layers 2 to 5", "rollout")
+    assert rollout.is_directed
+    assert rollout.pair_names == ("residue", "takes from")
+    number = attention_choice.Look("", HeadStatistic("entropy"), "heads")
+    assert (number.value, number.measure) == ("entropy", "mean entropy (bits)")
+    grid = attention_choice.Look("", Thumbnails(), "grid")
+    assert (grid.value, grid.measure) == ("block_means", "mean distance (residues)")
+
+
+def test_every_statistic_has_its_words():
+    assert texts.STATISTICS.keys() == set(get_args(Statistic))
+
+
+@pytest.mark.parametrize("text", [texts.HEADS, texts.ROLLOUT])
+def test_how_to_read_is_short(text):
+    assert len(text[0].split()) <= 80
 
 
 def test_a_label_called_cluster_is_not_our_clusters():

@@ -69,3 +69,27 @@ def test_a_large_model_is_coarsened_by_means():
     assert mosaic.size <= MOST_CELLS
     assert set(np.unique(mosaic)) == {0, 255}
     assert mosaic.dtype == np.uint8
+
+
+NUMBERS = np.array([[1, 2, 3], [4, np.nan, 6]], dtype=np.float32)
+
+
+def test_numbers_of_heads_stand_in_rows_of_layers_and_columns_of_heads():
+    figure = views.head_heatmap(NUMBERS, RECORD, PROVENANCE, measure="mean entropy (bits)", selected=(2, 0))
+    heatmap, buttons = figure.data
+    np.testing.assert_array_equal(heatmap.z, NUMBERS)
+    assert (heatmap.zmin, heatmap.zmax) == (1, 6)
+    assert heatmap.colorbar.title.text == "mean entropy (bits)"
+    assert list(buttons.x) == [0, 1, 2] * 2
+    assert list(buttons.y) == [0] * 3 + [1] * 3
+    assert buttons.text[5] == "layer 2 · head 3 · mean entropy (bits) 6"
+    assert views.grid_choice([{"customdata": buttons.customdata[5]}]) == (2, 2)
+    assert tuple(figure.layout.yaxis.range) == (1.5, -0.5)
+    frame = figure.layout.shapes[0]
+    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (-0.5, 0.5, 0.5, 1.5)
+    assert any("colours 1 to 6" in note.text for note in figure.layout.annotations)
+
+
+def test_numbers_that_are_all_missing_have_a_range_still():
+    figure = views.head_heatmap(np.full((2, 3), np.nan, np.float32), RECORD, PROVENANCE, measure="x")
+    assert (figure.data[0].zmin, figure.data[0].zmax) == (0, 1)
