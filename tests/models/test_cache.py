@@ -97,6 +97,17 @@ def test_a_folder_named_like_a_catalogue_model_must_be_that_model(saved, models_
 
 
 COMMIT = "c0ffee" + 34 * "0"
+OLD_CONFIG = {  # what transformers 4.23 wrote besides the sizes
+    "_name_or_path": "/tmp/esm",
+    "architectures": ["EsmForMaskedLM"],
+    "classifier_dropout": None,
+    "esmfold_config": None,
+    "is_folding_model": False,
+    "torch_dtype": "float32",
+    "transformers_version": "4.23.0.dev0",
+    "use_cache": True,
+    "vocab_list": None,
+}
 
 
 @pytest.fixture
@@ -108,10 +119,10 @@ def elder(references, monkeypatch):
     def save(name, kind, folder):
         folder.mkdir(parents=True)
         model = references[kind]
-        embedding = model.esm.embeddings.word_embeddings.weight.detach()
+        embedding = model.esm.embeddings.word_embeddings.weight.detach().clone()
         extra = {"esm.embeddings.position_ids": torch.arange(64)[None], "lm_head.decoder.weight": embedding}
         model.config.save_pretrained(folder)
-        config = json.loads((folder / "config.json").read_text()) | {"architectures": ["EsmForMaskedLM"]}
+        config = json.loads((folder / "config.json").read_text()) | OLD_CONFIG
         (folder / "config.json").write_text(json.dumps(config))
         torch.save({**model.state_dict(), **extra}, folder / "pytorch_model.bin")
         small = {"n_layers": 3, "n_heads": 4, "d_model": 32, "max_residues": 60}
