@@ -114,7 +114,7 @@ def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Ch
     session = sessions.current()
     _source_line(session, page.file)
     choice = Choice(page.question, session, _pick_protein(session, page.file), _pick_model(session))
-    if layers_from is not None:
+    if layers_from is not None and needs in (None, *choice.spec.provides):
         pick_layer(choice, layers_from)
     _pick_precision(session)
     sessions.write_url(session)

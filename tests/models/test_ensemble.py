@@ -19,6 +19,7 @@ from esmviz.models.base import AMINO_ACID_TOKENS, MASK, tokens
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG, CORE
 from esmviz.models.ensemble import ROWS_OF_A_TURN, EnsembleBackend
+from esmviz.models.windowed import WindowedBackend
 from esmviz.types import AMINO_ACIDS, KeepHeads, ProteinRecord, Request
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
@@ -99,6 +100,18 @@ def test_nothing_is_computed_before_everything_is_checked(backend, cache_of_memb
         with pytest.raises(OutputNotProvidedError):
             backend.run([ProteinRecord("p", "MKV")], request)
     assert cache_of_members.asked == []
+
+
+def test_long_proteins_run_in_windows(backend):
+    record = ProteinRecord("long", "MKVLAWGHDE" * 10)
+    windowed = WindowedBackend(backend, above=60)
+    [output] = windowed.run([record], LOGITS)
+    assert output.logits.shape == (100, 20)
+    assert output.windows[0] == (0, 60)
+    [first] = backend.run([ProteinRecord("first", record.sequence[:60])], LOGITS)
+    np.testing.assert_allclose(output.logits[0], first.logits[0], **CLOSE)  # no other window reaches so far
+    steps = list(windowed.run_masked(record, [0, 99]))
+    assert [int(position) for some, _ in steps for position in some] == [0, 99]
 
 
 def test_revision_is_of_all_members_and_their_order(ensemble, cache_of_members):

@@ -419,6 +419,7 @@ def test_pages_that_need_more_than_logits_name_the_models_that_give_it(ensemble_
     assert not at.exception
     assert f"both gives no {output}. These do: fake, one, two." in words(at)
     assert not figures(at)
+    assert not at.sidebar.slider
     settled(at.selectbox(key="model").set_value("one").run())
     assert len(figures(at)) == 1
 
