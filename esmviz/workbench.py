@@ -2,115 +2,35 @@
 
 from __future__ import annotations
 
-import gc
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from esmviz import maps
-from esmviz.answers import PROJECTION, Answers, Case, digest, model_cache
-from esmviz.checks import checker
+from esmviz.answers import PROJECTION, Case, digest
 from esmviz.embedding import CHUNK, embed_at_once, embed_steps, inspect_steps, masked_steps
 from esmviz.errors import InvalidSequenceError
-from esmviz.jobs import Context, Job, Queue
-from esmviz.models.base import ModelStatus, check_request, resolve_layers
-from esmviz.models.windowed import WindowedBackend
-from esmviz.results import Results
-from esmviz.settings import Settings
+from esmviz.jobs import Context, Job
+from esmviz.library import Library
+from esmviz.models.base import check_request, resolve_layers
 from esmviz.types import (
     EmbeddingSet,
     FloatArray,
     IntArray,
     ModelOutput,
-    ModelSpec,
     Pooling,
     Precision,
     Projection,
     ProteinRecord,
-    Provenance,
     Request,
-    Windows,
 )
-from esmviz.uploads import Limits
 
-if TYPE_CHECKING:
-    from esmviz.models.cache import ModelCache
-
-WARM_UP_PAUSE_SECONDS = 10  # compiling UMAP slows everything else for as long; the first figures come first
 LOGITS = Request(logits=True)
 
 
-class Workbench:
-    """Settings, models, queue and results of one process.
-
-    Parameters
-    ----------
-    settings : Settings
-    allow_paths : bool
-        Take a folder's path for a model's name: for the command line, never for the web.
-    models : ModelCache, optional
-        By default the catalogue and the models that the settings name.
-    queue : Queue, optional
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        allow_paths: bool = False,
-        models: ModelCache | None = None,
-        queue: Queue | None = None,
-    ) -> None:
-        self.settings = settings
-        self.models = model_cache(settings, allow_paths) if models is None else models
-        self.queue = Queue(settings.heartbeat_seconds) if queue is None else queue
-        self.results = Results(settings.cache_mb << 20)
-        self._answers = Answers(self.models, self.queue, self.results, settings.window_above)
-
-    @property
-    def limits(self) -> Limits:
-        """What one upload may bring."""
-        s = self.settings
-        return Limits(s.max_upload_mb << 20, s.max_records, s.max_residues, s.max_length)
-
-    def specs(self) -> dict[str, ModelSpec]:
-        """All models that can be chosen, by name."""
-        return self.models.specs()
-
-    def spec(self, model: str) -> ModelSpec:
-        """One model's facts; UnknownModelError lists what there is."""
-        return self.models.spec(model)
-
-    def status(self, model: str) -> ModelStatus:
-        """Whether the model is on this machine and would fit in memory."""
-        return self.models.status(model)
-
-    def backend(self, model: str) -> WindowedBackend:
-        """The loaded model, for proteins of any length; loads it on first use."""
-        return self._answers.backend(model)
-
-    def check(self, record: ProteinRecord, model: str, request: Request) -> None:
-        """Refuse what cannot be computed, before any work; see ``checker``."""
-        self.checker(model, request)(record)
-
-    def checker(self, model: str, request: Request) -> Callable[[ProteinRecord], None]:
-        """What refuses the records of a set, one by one; what the model cannot give is refused at once."""
-        return checker(self.spec(model), self.specs(), request, self.settings, self.status)
-
-    def provenance(
-        self,
-        model: str,
-        *,
-        precision: str = "float32",
-        layer: int | None = None,
-        head: int | None = None,
-        windows: Windows = (),
-    ) -> Provenance:
-        """Where a picture or a file comes from. The revision of a local model is known once it is loaded."""
-        revision = self._answers.revision(model) or self.spec(model).revision or ""
-        return Provenance(model, revision, precision, layer, head, windows)
+class Workbench(Library):
+    """The models of one process, and every use of them; see ``Library`` for its parameters."""
 
     def inspect(
         self, record: ProteinRecord, model: str, request: Request, context: Context | None = None
@@ -232,31 +152,6 @@ class Workbench:
         key = digest("cluster", method, sorted(params.items()), embeddings.vectors.tobytes())
         case = Case(PROJECTION, key, lambda context: maps.cluster(embeddings, method, params))
         return self._answers.submit(case, visitor, slot)
-
-    def submit_download(self, model: str, *, visitor: str = "", slot: str = "") -> Job:
-        """Bring a model's files to this machine; progress in bytes."""
-        self.spec(model)
-
-        def function(context: Context) -> None:
-            self.models.download(
-                model, lambda done, total: context.report(done, total, "bytes"), lambda: context.cancelled
-            )
-
-        return self.queue.submit("download", model, function, visitor=visitor, slot=slot)
-
-    def warm_up(self) -> None:
-        """Load the default model, then compile UMAP, behind the scenes. What fails shows at first use."""
-
-        def load(context: Context) -> None:
-            self.backend(model)
-            gc.collect()
-            gc.freeze()  # what was imported stays: no later collection need walk its million objects
-            compiling.start()
-
-        compile_umap = (PROJECTION, "compile", lambda context: maps.warm_up())
-        compiling = threading.Timer(WARM_UP_PAUSE_SECONDS, self.queue.submit, compile_umap)
-        model, compiling.daemon = self.settings.default_model, True
-        self.queue.submit(model, "load", load)
 
     def _inspection(self, record: ProteinRecord, model: str, request: Request) -> Case:
         def compute(context: Context) -> Generator[None, None, ModelOutput]:

@@ -19,7 +19,8 @@ ROOMS = {
     "types": {"types", "arrays", "fold"},
     **{name: {name} for name in ("errors", "labels", "settings", "analysis", "models", "jobs", "views")},
     "export": {"export", "writers"},
-    "workbench": {"workbench", "answers", "checks", "embedding", "folding", "maps", "results"},
+    "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
+    | {"warming"},
     "ui": {"ui"},
     "cli": {"cli", "runs"},
 }

@@ -497,7 +497,9 @@ def test_limits_come_from_the_settings():
 
 
 def test_a_fold_is_computed_once_tells_how_far_it_is_and_comes_from_the_cache(esmfold_folder):
-    folding = Workbench(Settings(models_dir=esmfold_folder.parent, device="cpu", offline=True))
+    folding = Workbench(
+        Settings(models_dir=esmfold_folder.parent, device="cpu", offline=True, heartbeat_seconds=600)
+    )
     record, request = ProteinRecord("peptide", "MKVLAWGHMKVL"), Request(structure=True)
     job = folding.submit_inspect(record, "esmfold-tiny", request, visitor="v", slot="fold")
     structure = job.result().structure

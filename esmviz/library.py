@@ -1,0 +1,106 @@
+"""The models of a process: which there are, whether they run here, getting them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from esmviz.answers import Answers, model_cache
+from esmviz.checks import checker
+from esmviz.jobs import Context, Job, Queue
+from esmviz.models.base import ModelStatus
+from esmviz.models.windowed import WindowedBackend
+from esmviz.results import Results
+from esmviz.settings import Settings
+from esmviz.types import ModelSpec, ProteinRecord, Provenance, Request, Windows
+from esmviz.uploads import Limits
+from esmviz.warming import warm_up
+
+if TYPE_CHECKING:
+    from esmviz.models.cache import ModelCache
+
+
+class Library:
+    """Settings, models, queue and results of one process.
+
+    Parameters
+    ----------
+    settings : Settings
+    allow_paths : bool
+        Take a folder's path for a model's name: for the command line, never for the web.
+    models : ModelCache, optional
+        By default the catalogue and the models that the settings name.
+    queue : Queue, optional
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        allow_paths: bool = False,
+        models: ModelCache | None = None,
+        queue: Queue | None = None,
+    ) -> None:
+        self.settings = settings
+        self.models = model_cache(settings, allow_paths) if models is None else models
+        self.queue = Queue(settings.heartbeat_seconds) if queue is None else queue
+        self.results = Results(settings.cache_mb << 20)
+        self._answers = Answers(self.models, self.queue, self.results, settings.window_above)
+
+    @property
+    def limits(self) -> Limits:
+        """What one upload may bring."""
+        s = self.settings
+        return Limits(s.max_upload_mb << 20, s.max_records, s.max_residues, s.max_length)
+
+    def specs(self) -> dict[str, ModelSpec]:
+        """All models that can be chosen, by name."""
+        return self.models.specs()
+
+    def spec(self, model: str) -> ModelSpec:
+        """One model's facts; UnknownModelError lists what there is."""
+        return self.models.spec(model)
+
+    def status(self, model: str) -> ModelStatus:
+        """Whether the model is on this machine and would fit in memory."""
+        return self.models.status(model)
+
+    def backend(self, model: str) -> WindowedBackend:
+        """The loaded model, for proteins of any length; loads it on first use."""
+        return self._answers.backend(model)
+
+    def check(self, record: ProteinRecord, model: str, request: Request) -> None:
+        """Refuse what cannot be computed, before any work; see ``checker``."""
+        self.checker(model, request)(record)
+
+    def checker(self, model: str, request: Request) -> Callable[[ProteinRecord], None]:
+        """What refuses the records of a set, one by one; what the model cannot give is refused at once."""
+        return checker(self.spec(model), self.specs(), request, self.settings, self.status)
+
+    def provenance(
+        self,
+        model: str,
+        *,
+        precision: str = "float32",
+        layer: int | None = None,
+        head: int | None = None,
+        windows: Windows = (),
+    ) -> Provenance:
+        """Where a picture or a file comes from. The revision of a local model is known once it is loaded."""
+        revision = self._answers.revision(model) or self.spec(model).revision or ""
+        return Provenance(model, revision, precision, layer, head, windows)
+
+    def submit_download(self, model: str, *, visitor: str = "", slot: str = "") -> Job:
+        """Bring a model's files to this machine; progress in bytes."""
+        self.spec(model)
+
+        def function(context: Context) -> None:
+            self.models.download(
+                model, lambda done, total: context.report(done, total, "bytes"), lambda: context.cancelled
+            )
+
+        return self.queue.submit("download", model, function, visitor=visitor, slot=slot)
+
+    def warm_up(self) -> None:
+        """Load the default model, then compile UMAP, behind the scenes."""
+        warm_up(self.settings.default_model, self.backend, self.queue)
