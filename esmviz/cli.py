@@ -187,6 +187,21 @@ def contacts(
 
 @app.command()
 @_told
+def predict(
+    source: Input,
+    output: Output,
+    model: Model = "",
+    device: Device = "auto",
+    precision: PrecisionName = "auto",
+    stats: Stats = None,
+    strict: Strict = False,
+) -> None:
+    """Write what a classifier or a regression of your own says of each protein or residue: OUT.csv or OUT.npz."""
+    _run(source, output, (".csv", ".npz"), model, device, precision, stats, strict).predict()
+
+
+@app.command()
+@_told
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="All that is known, for programs.")] = False,
 ) -> None:

@@ -74,7 +74,7 @@ def embed_steps(
     Parameters
     ----------
     request : Request
-        One layer, as a name, and how to pool it.
+        One layer, as a name, and how to pool it; or predictions of proteins, which are the vectors then.
     results : Results
         Vectors known already are taken from it and new ones are put into it.
     """
@@ -91,9 +91,8 @@ def embed_steps(
         for step in backend.steps(list(missing.values()), request):
             key = order[step.index]
             if step.output is not None:
-                assert step.output.pooled is not None
-                known[key] = (step.output.pooled[0], step.output.precision)
-                results.put(key, known[key], step.output.pooled.nbytes)
+                known[key] = (_vector(step.output), step.output.precision)
+                results.put(key, known[key], known[key][0].nbytes)
             done += step.n_residues * copies[key]
             context.report(done, max(done, total))
             yield None
@@ -103,8 +102,8 @@ def embed_steps(
             vectors=vectors,
             model=backend.spec.name,
             revision=backend.revision,
-            layer=request.layers[0],
-            pooling=str(request.pooling),
+            layer=_layer(backend, request),
+            pooling=_pooling(request),
             precision=known[keys[0]][1],
             windows=tuple(backend.windowing.windows(len(record)) for record in chunk),
         )
@@ -131,12 +130,28 @@ def embed_at_once(
     )
 
 
+def _vector(output: ModelOutput) -> FloatArray:
+    vector = output.predictions if output.pooled is None else output.pooled[0]
+    assert vector is not None
+    assert vector.ndim == 1
+    return vector
+
+
+def _layer(backend: WindowedBackend, request: Request) -> int:
+    """Predictions are made of the last one."""
+    return backend.spec.n_layers if request.predictions else request.layers[0]
+
+
+def _pooling(request: Request) -> str:
+    return "predictions" if request.predictions else str(request.pooling)
+
+
 def _key(backend: WindowedBackend, request: Request, record: ProteinRecord) -> str:
     return EmbeddingKey(
         model=backend.spec.name,
         revision=backend.revision,
-        layer=request.layers[0],
-        pooling=str(request.pooling),
+        layer=_layer(backend, request),
+        pooling=_pooling(request),
         precision=request.precision,
         windowing=str(backend.windowing),
         sequence=record.sequence,

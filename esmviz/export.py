@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-RESERVED = ("ids", "vectors", "amino_acids", "meta")
+RESERVED = ("ids", "vectors", "amino_acids", "classes", "meta")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip can hold: equal content gives equal bytes
 _WINDOWS_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
@@ -60,7 +60,7 @@ def safe_key(identifier: str) -> str:
     """Name inside an npz or h5 file for an id; ``urllib.parse.unquote`` gives the id back.
 
     ``/``, ``\\``, ``%``, ``..`` and control characters are percent-encoded, and so is the first letter of a
-    reserved name (``ids vectors amino_acids meta``) and what npz or h5 would read as something else.
+    reserved name (``ids vectors amino_acids classes meta``) and what npz or h5 would read as something else.
 
     >>> safe_key("sp|P69905|HBA_HUMAN"), safe_key("../a/b"), safe_key("meta")
     ('sp|P69905|HBA_HUMAN', '%2E%2E%2Fa%2Fb', '%6Deta')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from esmviz.types import Provenance, Windows
+from esmviz.types import Predictor, Provenance, Windows
 
 AMINO_ACID_NAMES = {
     "A": "alanine, aliphatic",
@@ -147,3 +147,15 @@ def caption(provenance: Provenance, *extra: str) -> str:
     if provenance.windows:
         parts.append(f"in {windows_label(provenance.windows)}")
     return " · ".join([*parts, *filter(None, extra)])
+
+
+def value_labels(predictor: Predictor) -> list[str]:
+    """What each number of a prediction is: names of columns, different from each other and from any of ours.
+
+    >>> value_labels(Predictor("residues", "single_label_classification", ("helix", "coil")))
+    ['p(helix)', 'p(coil)']
+    >>> value_labels(Predictor("proteins", "regression", ("LABEL_0",)))
+    ['value(LABEL_0)']
+    """
+    of = "value" if predictor.problem == "regression" else "p"
+    return [f"{of}({name})" for name in predictor.classes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 import time
@@ -14,9 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from esmviz import __version__
+from esmviz.analysis.predictions import probabilities
 from esmviz.errors import InvalidSequenceError, OutOfMemoryError, ProteinRefusedError, SequenceTooLongError
 from esmviz.labels import windows_label
 from esmviz.sequences import read_fasta
+from esmviz.surroundings import check_place, peak_memory_mb, say
 from esmviz.types import (
     AMINO_ACIDS,
     ContactHead,
@@ -30,7 +31,7 @@ from esmviz.types import (
     Windows,
 )
 from esmviz.workbench import Workbench
-from esmviz.writers import CsvWriter, H5Writer, NpzWriter, PooledNpzWriter, Writer
+from esmviz.writers import CsvWriter, H5Writer, NpzWriter, PooledNpzWriter, Writer, prediction_writer
 
 T = TypeVar("T")
 Result = tuple[FloatArray, str, Windows]  # what one protein gave, the precision really used, its windows
@@ -78,7 +79,7 @@ class Run:
         self.source, self.output, self.stats, self.strict = source, output, stats, strict
         self.spec = workbench.spec(model)
         if self.spec.host:
-            _say(f"{self.spec.name} is hosted by {self.spec.host}: sequences are sent there.")
+            say(f"{self.spec.name} is hosted by {self.spec.host}: sequences are sent there.")
         self.name = (
             Path(self.spec.name).name or Path(self.spec.name).resolve().name
         )  # of a path, no more than its folder goes into a file
@@ -87,7 +88,7 @@ class Run:
         self.seconds = 0.0
         self.n_sequences = self.n_residues = 0
         for path in filter(None, (output, stats)):
-            _check_place(path)
+            check_place(path)
 
     def embed(self, layer: int, pooling: Pooling | None) -> None:
         """Vectors of proteins, or with ``pooling`` None of their residues."""
@@ -129,6 +130,21 @@ class Run:
         records = self._records(request)
         writer = NpzWriter(self.output, self._meta({}))
         self._write(writer, records, self._picked(request, lambda output: output.probes[probe.key]))
+
+    def predict(self) -> None:
+        """Probabilities, or the numbers of a regression, of each protein or each residue."""
+        request = Request(predictions=True, precision=self.precision)
+        records = self._records(request)
+        predictor = self.spec.predictor
+        assert predictor is not None
+        meta = self._meta({"problem": predictor.problem, "of_each": predictor.unit})
+        writer = prediction_writer(self.output, meta, predictor, records)
+
+        def pick(output: ModelOutput) -> FloatArray:
+            assert output.predictions is not None
+            return probabilities(output.predictions, predictor.problem)
+
+        self._write(writer, records, self._picked(request, pick))
 
     def _records(self, request: Request) -> list[ProteinRecord]:
         """The records that can go with; loads the model, so that loading is not counted as inference."""
@@ -234,20 +250,18 @@ class Run:
 
     def _reject(self, rejection: Rejection) -> None:
         self.rejections.append(rejection)
-        _say(
-            f"rejected: record {rejection.record} ({rejection.id}), line {rejection.line}: {rejection.cause}"
-        )
+        say(f"rejected: record {rejection.record} ({rejection.id}), line {rejection.line}: {rejection.cause}")
 
     def _tell_mended(self, reports: Iterable[Any]) -> None:
         mended = [report for report in reports if report.status == "mended"]
         if mended:
             first = mended[0]
-            _say(f"mended: {len(mended)}, the first is record {first.number} ({first.id}): {first.notes[0]}")
+            say(f"mended: {len(mended)}, the first is record {first.number} ({first.id}): {first.notes[0]}")
 
     def _tell_windows(self, record: ProteinRecord, windows: Windows) -> None:
         if windows:
             number, _ = self.places[record.id]
-            _say(f"windows: record {number} ({record.id}) was read in {windows_label(windows)}")
+            say(f"windows: record {number} ({record.id}) was read in {windows_label(windows)}")
 
     def _write_stats(self, precision: str) -> None:
         if self.stats is None:
@@ -257,7 +271,7 @@ class Run:
             "residues": self.n_residues,
             "seconds": round(self.seconds, 4),
             "residues_per_second": round(self.n_residues / max(self.seconds, 1e-9), 1),
-            "peak_memory_mb": round(_peak_memory_mb(), 1),
+            "peak_memory_mb": round(peak_memory_mb(), 1),
             "model": self.name,
             "device": self.workbench.backend(self.model).device,
             "precision": precision,
@@ -274,24 +288,3 @@ def _residues(output: ModelOutput) -> FloatArray:
 def _logits(output: ModelOutput) -> FloatArray:
     assert output.logits is not None
     return output.logits
-
-
-def _check_place(path: Path) -> None:
-    """Fail before the work, not after it."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "this is a folder", str(path))
-
-
-def _peak_memory_mb() -> float:
-    """Most memory that this process ever held, in megabytes; on macOS the system counts in bytes."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
-def _say(text: str) -> None:
-    """A line on stderr. A header's control characters would otherwise reach the terminal."""
-    print("".join(letter if letter.isprintable() else "?" for letter in text), file=sys.stderr)

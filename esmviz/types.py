@@ -263,7 +263,8 @@ class EmbeddingKey:
 class EmbeddingSet:
     """Vectors (N, D) of N proteins from one model, layer and pooling; only such vectors are comparable.
 
-    ``windows`` has an entry for each protein; without any, all ran in one piece.
+    With the pooling ``predictions`` they are the raw predictions (N, K) of the proteins. ``windows`` has an entry for each
+    protein; without any, all ran in one piece.
     """
 
     ids: tuple[str, ...]
@@ -274,17 +275,6 @@ class EmbeddingSet:
     pooling: str
     precision: str
     windows: tuple[Windows, ...] = ()
-
-
-@dataclass(frozen=True)
-class PredictionSet:
-    """Raw predictions (N, K) for N proteins from one model; its ``ModelSpec.predictor`` says what they mean."""
-
-    ids: tuple[str, ...]
-    values: FloatArray
-    model: str
-    revision: str
-    precision: str
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,13 @@ class Workbench(Library):
         request = self._vector_request(model, layer, pooling, precision)
         return self._answers.submit(self._embedding(tuple(records), model, request), visitor, slot)
 
+    def submit_predict(
+        self, records: Sequence[ProteinRecord], model: str, precision: Precision, *, visitor: str, slot: str
+    ) -> Job:
+        """Raw predictions for proteins as a job whose result is one EmbeddingSet."""
+        request = self._normal(model, Request(predictions=True, precision=precision))
+        return self._answers.submit(self._embedding(tuple(records), model, request), visitor, slot)
+
     def submit_project(
         self,
         embeddings: EmbeddingSet,
@@ -174,7 +181,7 @@ class Workbench(Library):
             return embed_at_once(self.backend(model), records, request, self.results, context)
 
         if not records:
-            raise InvalidSequenceError("There is no protein to embed.", "Upload some first.")
+            raise InvalidSequenceError("There is no protein.", "Upload some first.")
         check = self.checker(model, request)
         for record in records:
             check(record)

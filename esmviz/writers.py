@@ -11,7 +11,7 @@ import os
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -19,8 +19,8 @@ from typing import IO, Any, Self
 import numpy as np
 
 from esmviz.export import csv_cell, json_text, npy_entry, safe_key, write_npy
-from esmviz.labels import window_labels
-from esmviz.types import FloatArray, Windows
+from esmviz.labels import residue_labels, value_labels, window_labels
+from esmviz.types import FloatArray, Predictor, ProteinRecord, Windows
 
 
 class Writer(ABC):
@@ -102,11 +102,21 @@ class NpzWriter(Writer):
                 write_npy(self.archive, "meta", self._meta_text())
 
 
-class PooledNpzWriter(Writer):
-    """``ids`` and ``vectors`` (N, D) in the order added, and ``meta``.
+class PooledNpzWriter(NpzWriter):
+    """``ids`` and ``vectors`` (N, D), or another ``name``, in the order added; ``meta``, and further arrays.
 
     An npz array starts with its shape, which is known only at the end, so the rows wait in a temporary file.
     """
+
+    def __init__(
+        self,
+        path: Path | str,
+        meta: Mapping[str, Any],
+        arrays: Mapping[str, Any] | None = None,
+        name: str = "vectors",
+    ) -> None:
+        super().__init__(path, meta, arrays)
+        self.name = name
 
     def _open(self) -> None:
         self.archive = zipfile.ZipFile(self.part, "w")
@@ -125,11 +135,11 @@ class PooledNpzWriter(Writer):
         self.rows.write(vector.tobytes())
 
     def _close(self, *, whole: bool) -> None:
-        with self.archive, self.rows:
+        with self.rows:
             if whole:
                 write_npy(self.archive, "ids", np.array(self.ids, dtype=str))
                 self._write_vectors()
-                write_npy(self.archive, "meta", self._meta_text())
+            super()._close(whole=whole)
 
     def _write_vectors(self) -> None:
         self.rows.seek(0)
@@ -139,7 +149,7 @@ class PooledNpzWriter(Writer):
             "fortran_order": False,
             "shape": shape,
         }
-        with self.archive.open(npy_entry("vectors"), "w", force_zip64=True) as stream:
+        with self.archive.open(npy_entry(self.name), "w", force_zip64=True) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             while block := self.rows.read(1 << 20):
                 stream.write(block)
@@ -168,7 +178,13 @@ class H5Writer(Writer):
 
 
 class CsvWriter(Writer):
-    """A line per protein: its id, then ``v1`` to ``vD``. CSV has no place for ``meta`` and windows."""
+    """A line per protein: its id, then ``v1`` to ``vD`` or the ``columns`` given. CSV has no place for ``meta`` and
+    windows.
+    """
+
+    def __init__(self, path: Path | str, meta: Mapping[str, Any], columns: Sequence[str] = ()) -> None:
+        super().__init__(path, meta)
+        self.columns = columns
 
     def _open(self) -> None:
         self.stream: IO[str] = open(self.part, "w", encoding="utf-8", newline="")  # noqa: SIM115  closed in _close
@@ -179,11 +195,46 @@ class CsvWriter(Writer):
         if vector.ndim != 1:
             raise ValueError(f"{identifier}: a table holds one vector per protein, not {vector.shape}")
         if not self.n_added:
-            self.table.writerow(["id", *(f"v{number}" for number in range(1, len(vector) + 1))])
+            columns = self.columns or [f"v{number}" for number in range(1, len(vector) + 1)]
+            self.table.writerow(["id", *map(csv_cell, columns)])
         self.table.writerow([csv_cell(identifier), *map(csv_cell, vector)])
 
     def _close(self, *, whole: bool) -> None:
         self.stream.close()
+
+
+class ResidueCsvWriter(CsvWriter):
+    """A line per residue: the id of its protein, its name such as ``M1``, then ``columns``."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        meta: Mapping[str, Any],
+        columns: Sequence[str],
+        sequences: Mapping[str, str],
+    ) -> None:
+        super().__init__(path, meta, columns)
+        self.sequences = sequences
+
+    def _write(self, identifier: str, array: FloatArray) -> None:
+        if not self.n_added:
+            self.table.writerow(["id", "residue", *map(csv_cell, self.columns)])
+        names = residue_labels(self.sequences[identifier])
+        for name, row in zip(names, np.asarray(array), strict=True):
+            self.table.writerow([csv_cell(identifier), name, *map(csv_cell, row)])
+
+
+def prediction_writer(
+    path: Path, meta: Mapping[str, Any], predictor: Predictor, records: Iterable[ProteinRecord]
+) -> Writer:
+    """For predictions: a table with a column for each class, or an npz with ``classes`` beside the values."""
+    is_table, of_proteins = path.suffix.lower() == ".csv", predictor.unit == "proteins"
+    columns, classes = value_labels(predictor), {"classes": np.array(predictor.classes)}
+    if is_table and of_proteins:
+        return CsvWriter(path, meta, columns)
+    if is_table:
+        return ResidueCsvWriter(path, meta, columns, {record.id: record.sequence for record in records})
+    return PooledNpzWriter(path, meta, classes, "values") if of_proteins else NpzWriter(path, meta, classes)
 
 
 def _encodable(text: str) -> str:

@@ -11,7 +11,7 @@ with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
     pooling = st.sidebar.selectbox("Pooling", choice.spec.poolings, key="pooling", help=tip)
     layout = ui.pick_map(len(records))
     colour = ui.pick_colour(records)
-    if not ui.wants_embedding(choice):
+    if not ui.wants_all(choice, "Embed", "embed"):
         st.stop()
 
     embeddings = ui.embedding(choice, layer=choice.layer, pooling=pooling)

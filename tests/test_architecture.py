@@ -22,7 +22,7 @@ ROOMS = {
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
     | {"warming"},
     "ui": {"ui"},
-    "cli": {"cli", "runs"},
+    "cli": {"cli", "runs", "surroundings"},
 }
 COMMON = {"types", "errors", "labels"}
 ARROWS = {

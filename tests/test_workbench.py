@@ -28,6 +28,7 @@ from esmviz.types import (
     EmbeddingSet,
     KeepHeads,
     OverHeads,
+    Predictor,
     ProteinRecord,
     Request,
     Thumbnails,
@@ -376,6 +377,60 @@ def test_one_protein_does_not_wait_for_a_thousand(records):
     assert fake.n_records <= 3
     shared.queue.release("ann")
     allowed.release()
+
+
+def predicting(unit="proteins", **options):
+    predictor = Predictor(unit, "single_label_classification", ("a", "b", "c"))
+    provides = frozenset({"hidden_states", "attentions", "predictions"})
+    return FakeBackend(replace(SPEC, name="own", provides=provides, predictor=predictor), **options)
+
+
+def predict(workbench, records, model="own"):
+    return workbench.submit_predict(records, model, "float32", visitor="v", slot="predict")
+
+
+def test_predictions_of_a_set_are_raw_in_order_and_computed_once(records):
+    backend = predicting()
+    workbench = bench(FakeBackend(), backend)
+    twice = (*records, replace(records[0], id="copy"))
+    found = predict(workbench, twice).result()
+    expected = list(predicting().run(twice, Request(predictions=True)))
+    np.testing.assert_array_equal(found.vectors, [output.predictions for output in expected])
+    assert found.ids == ("first", "second", "third", "copy")
+    assert (found.model, found.layer, found.pooling, found.precision) == ("own", 2, "predictions", "float32")
+    assert backend.n_records == len(records)
+    assert predict(workbench, records[1:]).result().ids == ("second", "third")
+    assert backend.n_records == len(records)
+
+
+def test_predictions_are_not_taken_for_embeddings(records):
+    workbench = bench(FakeBackend(), predicting())
+    assert predict(workbench, records).result().vectors.shape == (3, 3)
+    assert workbench.submit_embed(records, "own").result().vectors.shape == (3, 8)
+
+
+def test_predictions_are_refused_at_once_where_there_are_none(workbench, records):
+    with pytest.raises(OutputNotProvidedError, match="classifier or a regression of your own"):
+        predict(workbench, records, "fake")
+    both = bench(FakeBackend(), predicting())
+    with pytest.raises(OutputNotProvidedError, match="Models that do: own"):
+        predict(both, records, "fake")
+
+
+def test_predictions_of_a_set_can_be_cancelled(records):
+    started, gate = threading.Event(), threading.Event()
+
+    def wait(record):
+        started.set()
+        gate.wait(WAIT)
+
+    workbench = bench(FakeBackend(), predicting(before_each=wait))
+    job = predict(workbench, records)
+    assert started.wait(WAIT)
+    workbench.queue.release("v", "predict")
+    gate.set()
+    with pytest.raises(CancelledError):
+        job.result()
 
 
 def test_nothing_to_embed_is_said(workbench):

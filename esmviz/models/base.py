@@ -34,6 +34,9 @@ from esmviz.types import (
 VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>")
 BOS, EOS, MASK = 0, 2, 32
 AMINO_ACID_TOKENS = tuple(VOCABULARY.index(letter) for letter in AMINO_ACIDS)
+WAYS_OUT: dict[Output, str] = {
+    "predictions": "They come from the folder of a classifier or a regression of your own: see docs/models.md."
+}
 N_SPECIAL = 2  # BOS and EOS of each protein
 
 _TOKEN_OF_BYTE = np.full(256, -1, dtype=np.int64)
@@ -167,7 +170,7 @@ def check_request(request: Request, spec: ModelSpec, others: Mapping[str, ModelS
         able = [name for name, other in (others or {}).items() if output in other.provides]
         raise OutputNotProvidedError(
             f"{spec.name} does not give {output.replace('_', ' ')}.",
-            f"Models that do: {', '.join(able)}." if able else "",
+            f"Models that do: {', '.join(able)}." if able else WAYS_OUT.get(output, ""),
         )
     _check_vectors(request, spec)
     for probe in request.probes:

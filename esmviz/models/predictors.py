@@ -60,6 +60,11 @@ def _problem(folder: Path, config: dict[str, Any], n_classes: int) -> Problem:
         raise CorruptCheckpointError(
             f"{folder.name}/config.json has the problem_type {named!r}.", f"There are {', '.join(PROBLEMS)}."
         )
+    if named == PROBLEMS[0] and n_classes == 1:  # transformers refuses it, too: its probability is always 1
+        raise CorruptCheckpointError(
+            f"{folder.name}/config.json has the problem_type {named!r} and one class.",
+            "One class is a regression, or stands for yes and no as multi_label_classification.",
+        )
     problem: Problem = named
     return problem
 

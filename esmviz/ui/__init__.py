@@ -2,7 +2,16 @@
 
 from esmviz.ui import intake, model_catalogue, tables, texts
 from esmviz.ui.attention_choice import open_head, pick_look
-from esmviz.ui.computing import check_map, embedding, groups, inspect, masked_logits, projection, provenance
+from esmviz.ui.computing import (
+    check_map,
+    embedding,
+    groups,
+    inspect,
+    masked_logits,
+    predictions,
+    projection,
+    provenance,
+)
 from esmviz.ui.errors import plain
 from esmviz.ui.figures import cluster_facts, facts, figure, how_to_read, panel, ranking
 from esmviz.ui.frame import PAGES, Choice, link, opened
@@ -14,8 +23,9 @@ from esmviz.ui.pickers import (
     pick_parts,
     pick_stretch,
     say_if_no_effects,
-    wants_embedding,
+    wants_all,
 )
+from esmviz.ui.predictors import list_of_proteins, pick_class, require_predictor
 
 __all__ = [
     "PAGES",
@@ -30,11 +40,13 @@ __all__ = [
     "inspect",
     "intake",
     "link",
+    "list_of_proteins",
     "masked_logits",
     "model_catalogue",
     "open_head",
     "opened",
     "panel",
+    "pick_class",
     "pick_colour",
     "pick_logits",
     "pick_look",
@@ -43,11 +55,13 @@ __all__ = [
     "pick_parts",
     "pick_stretch",
     "plain",
+    "predictions",
     "projection",
     "provenance",
     "ranking",
+    "require_predictor",
     "say_if_no_effects",
     "tables",
     "texts",
-    "wants_embedding",
+    "wants_all",
 ]

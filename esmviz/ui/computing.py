@@ -64,6 +64,31 @@ def embedding(choice: Choice, *, layer: int, pooling: Pooling) -> EmbeddingSet:
     return vectors
 
 
+def predictions(choice: Choice) -> EmbeddingSet:
+    """What a classifier or a regression says of each protein of the set that it can read in one piece, raw."""
+    asked = (_in_one_piece(choice), choice.spec.name, choice.precision)
+    found: EmbeddingSet = _awaited("predict", asked, partial(workbench().submit_predict, *asked))
+    return found
+
+
+def _in_one_piece(choice: Choice) -> tuple[ProteinRecord, ...]:
+    """The proteins short enough for a prediction of the whole; says how many are not, and why the first is not."""
+    records, kept, errors = choice.session.records, [], []
+    check = workbench().checker(choice.spec.name, Request(predictions=True))
+    for record in records:
+        try:
+            check(record)
+        except SequenceTooLongError as error:
+            errors.append(error)
+        else:
+            kept.append(record)
+    if not kept:
+        raise errors[0]
+    if errors:
+        st.warning(plain(f"{len(errors)} of {len(records):,} proteins are left out. {errors[0]}"))
+    return tuple(kept)
+
+
 def projection(embeddings: EmbeddingSet, method: str, **params: Any) -> Projection:
     """The set on a map."""
     asked = (id(embeddings), method, tuple(params.items()))
@@ -81,7 +106,11 @@ def groups(embeddings: EmbeddingSet, method: str, **params: Any) -> IntArray:
 
 
 def provenance(
-    choice: Choice, output: ModelOutput | EmbeddingSet, *, layer: int | None = None, head: int | None = None
+    choice: Choice,
+    output: ModelOutput | EmbeddingSet,
+    *,
+    layer: int | None = None,
+    head: int | None = None,
 ) -> Provenance:
     """Where a picture of this output comes from."""
     windows = output.windows if isinstance(output, ModelOutput) else ()

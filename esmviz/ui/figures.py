@@ -80,15 +80,49 @@ def panel(
         What the visitor selected, when ``points``.
     """
     selected = figure(fig, name, alt=alt, points=points)
-    of = {"protein": choice.record.id} if of_protein else {"proteins": len(choice.session.records)}
     subject = choice.record.id if of_protein else choice.session.source
-    meta = {"esmviz": __version__, **of, **provenance_facts(provenance), **(settings or {})}
+    meta = _meta(choice, provenance, settings or {}, of_protein)
     parts = [name, subject, provenance.model] + (
         [f"layer{provenance.layer}"] if provenance.layer is not None else []
     )
     _downloads("-".join(parts), fig, f"{choice.question} {subject}", meta, columns, arrays)
     how_to_read(*_with_windows(text, provenance))
     return selected
+
+
+def files(
+    name: str,
+    choice: Choice,
+    provenance: Provenance,
+    *,
+    columns: Callable[[], Mapping[str, Sequence[Any]]],
+    arrays: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> None:
+    """CSV and NPZ of the whole set, below a table that has no figure."""
+    file_name = "-".join((name, choice.session.source, provenance.model))
+    meta = _meta(choice, provenance, settings, of_protein=False)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _table_and_arrays(file_name, meta, columns, arrays, key=f"{name}_")
+
+
+def _meta(
+    choice: Choice, provenance: Provenance, settings: Mapping[str, Any], of_protein: bool
+) -> dict[str, Any]:
+    of = {"protein": choice.record.id} if of_protein else {"proteins": len(choice.session.records)}
+    return {"esmviz": __version__, **of, **provenance_facts(provenance), **settings}
+
+
+def _table_and_arrays(
+    name: str,
+    meta: Mapping[str, Any],
+    columns: Callable[[], Mapping[str, Sequence[Any]]],
+    arrays: Mapping[str, Any],
+    key: str = "",
+) -> None:
+    npz = "application/octet-stream"
+    _download("CSV", lambda: export.csv_bytes(columns()), name, "csv", "text/csv", key)
+    _download("NPZ", lambda: export.npz_bytes(arrays, meta), name, "npz", npz, key)
 
 
 def _downloads(
@@ -102,8 +136,7 @@ def _downloads(
     """The numbers as CSV and NPZ, the figure as one offline HTML file, and what the camera saves."""
     notes = [f"{key}: {value}" for key, value in meta.items() if value not in (None, "", ())]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _download("CSV", lambda: export.csv_bytes(columns()), name, "csv", "text/csv")
-        _download("NPZ", lambda: export.npz_bytes(arrays, meta), name, "npz", "application/octet-stream")
+        _table_and_arrays(name, meta, columns, arrays)
         _download("Figure as HTML", lambda: export.html_bytes(fig, title, notes), name, "html", "text/html")
         st.caption("The figure's camera saves")
         st.segmented_control(
@@ -117,9 +150,11 @@ def _downloads(
         )
 
 
-def _download(label: str, data: Callable[[], bytes], name: str, suffix: str, mime: str) -> None:
+def _download(
+    label: str, data: Callable[[], bytes], name: str, suffix: str, mime: str, key: str = ""
+) -> None:
     file_name = export.download_name("esmviz", name, suffix=suffix)
-    st.download_button(label, data, file_name, mime, key=f"download_{suffix}", on_click="ignore")
+    st.download_button(label, data, file_name, mime, key=f"download_{key}{suffix}", on_click="ignore")
 
 
 def _with_windows(text: tuple[str, str, str], provenance: Provenance) -> tuple[str, str, str]:

@@ -63,6 +63,7 @@ PAGES = (
         "What does the model expect at each position, and which mutations does it dislike?",
     ),
     PageInfo("clusters", "Clusters", "How does the set of proteins fall into groups?"),
+    PageInfo("predictions", "Predictions", "What does a classifier of your own predict?"),
     PageInfo("models", "Models", "Which models can run here?"),
 )
 

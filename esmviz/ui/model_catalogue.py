@@ -121,7 +121,8 @@ def bring_your_own() -> None:
         st.markdown(
             "Set `ESMVIZ_MODELS_DIR` to a folder and put into it, each under the name that the list shall show:\n\n"
             "- a folder as `save_pretrained` of `transformers` writes it: `config.json` with `model.safetensors`, "
-            "`pytorch_model.bin` or the former `tf_model.h5`, for ESM-2, ESM-1b, ESM-1v and ESM C;\n"
+            "`pytorch_model.bin` or the former `tf_model.h5`, for ESM-2, ESM-1b, ESM-1v, ESM C, or a "
+            "classifier on top of one (see Predictions);\n"
             "- a `.pt` file of fair-esm; contacts come with its `-contact-regression.pt` beside it;\n"
             "- a `.pth` file of ESM C or ESM3.\n\n"
             "A tensor that is missing or too many is an error, so half-loaded weights never run, and nothing in a file "

@@ -16,7 +16,7 @@ from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 
 MAX_CELLS = 1024  # a heatmap of up to 1024 x 1024 cells travels exactly; above, block means
-SMALL_WORK = 1e12  # residues x parameters that two cores embed in seconds, so that no button is needed
+SMALL_WORK = 1e12  # residues x parameters that two cores compute in seconds, so that no button is needed
 
 GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
 
@@ -105,19 +105,19 @@ def pick_colour(records: Sequence[ProteinRecord]) -> str:
     return str(st.sidebar.selectbox("Colour by", colours, key="colour", help=tip))
 
 
-def wants_embedding(choice: Choice) -> bool:
-    """Whether the set may be embedded now: at once when that takes seconds, else after the button."""
+def wants_all(choice: Choice, verb: str, slot: str) -> bool:
+    """Whether the whole set may be computed now: at once when that takes seconds, else after the button."""
     records, spec = choice.session.records, choice.spec
     n_residues = sum(map(len, records))
     asked = (len(records), n_residues, spec.name)
-    label = f"Embed {len(records):,} protein" + "s" * (len(records) != 1)
+    label = f"{verb} {len(records):,} protein" + "s" * (len(records) != 1)
     pressed = st.sidebar.button(label, key="run", type="primary")
     if pressed:
-        st.session_state["embed_asked"] = asked
-        choice.session.cancelled.pop("embed", None)
+        st.session_state[f"{slot}_asked"] = asked
+        choice.session.cancelled.pop(slot, None)
     is_here = workbench().status(spec.name).present and not spec.host
     small = is_here and n_residues * spec.n_parameters < SMALL_WORK
-    if small or st.session_state.get("embed_asked") == asked:
+    if small or st.session_state.get(f"{slot}_asked") == asked:
         return True
     st.info(
         f"{len(records):,} proteins with {n_residues:,} residues through {spec.title or spec.name} take a while. "

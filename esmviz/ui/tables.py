@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from esmviz.labels import head_label, mutation_label, residue_labels
-from esmviz.types import AMINO_ACIDS, FloatArray, IntArray, ProteinRecord
+from esmviz.labels import head_label, mutation_label, residue_labels, value_labels
+from esmviz.types import AMINO_ACIDS, FloatArray, IntArray, Predictor, ProteinRecord
 
 Columns = Mapping[str, Sequence[object] | FloatArray]
 
@@ -105,6 +105,47 @@ def proteins(
     if any(rest):
         table["other labels"] = ["; ".join(f"{k}={v}" for k, v in labels.items()) for labels in rest]
     return table
+
+
+def predictions(
+    names: Mapping[str, Sequence[object]],
+    values: FloatArray,
+    predictor: Predictor,
+    assigned: Sequence[Sequence[int]],
+    shown: Sequence[int] | IntArray | None = None,
+) -> Columns:
+    """One line a protein or a residue, as ``names`` has them: the classes that hold, then a column for each class."""
+    table: dict[str, Sequence[object] | FloatArray] = dict(names)
+    if predictor.problem != "regression":
+        table["predicted"] = ["; ".join(predictor.classes[k] for k in classes) for classes in assigned]
+    labels = value_labels(predictor)
+    return table | {labels[k]: values[:, k] for k in (range(len(labels)) if shown is None else shown)}
+
+
+def classes(values: FloatArray, predictor: Predictor) -> Columns:
+    """The classes of one protein, the highest value first."""
+    order = np.argsort(-values, kind="stable")
+    value = "value" if predictor.problem == "regression" else "probability"
+    return {
+        "class": [predictor.classes[k] for k in order],
+        value: [float(f"{values[k]:.4g}") for k in order],
+    }
+
+
+def segments(
+    found: Iterable[tuple[int, int, int, float]], record: ProteinRecord, predictor: Predictor
+) -> Columns:
+    """Stretches of residues with their class."""
+    found, names = list(found), residue_labels(record.sequence)
+    return {
+        "segment": [
+            names[start] if stop - start == 1 else f"{names[start]}–{names[stop - 1]}"
+            for start, stop, *_ in found
+        ],
+        "class": [predictor.classes[k] for _, _, k, _ in found],
+        "residues": [stop - start for start, stop, *_ in found],
+        "mean p": [round(mean, 3) for *_, mean in found],
+    }
 
 
 def label_names(records: Iterable[ProteinRecord]) -> list[str]:

@@ -1,6 +1,6 @@
 """The words under the figures: how to read each one, at most 80 words, with one citation and its DOI."""
 
-from esmviz.types import Statistic
+from esmviz.types import Predictor, Statistic
 
 ENTROPY = (
     "Each bar is one residue. At 0 bits the model is certain of the amino acid; at 4.32 bits all twenty are equally "
@@ -98,6 +98,21 @@ WINDOWS = (
     "a residue is farther from the edge counts more. No value knows of residues outside its windows "
     "([Brandes et al. 2023](https://doi.org/10.1038/s41588-023-01465-0))."
 )
+PREDICTIONS = (
+    "These are the answers of the classifier that you brought, trained by whoever made it: esmviz adds nothing to them. "
+    "With one label, the probabilities sum to 1; with several, each class stands alone. Such probabilities are often too "
+    "sure: 0.9 need not mean nine right out of ten, least for proteins unlike those it was trained on. A class that it "
+    "never learnt cannot be predicted.",
+    "Guo et al. 2017, ICML, On calibration of modern neural networks.",
+    "10.48550/arXiv.1706.04599",
+)
+REGRESSION = (
+    "These are the numbers of the regression that you brought, in the units of the measurements it was trained with: "
+    "esmviz adds nothing to them and cannot say how far they are off. Compare proteins with each other rather than with "
+    "a threshold, and be careful with proteins unlike those it was trained on.",
+    "Hie et al. 2020, Cell Systems 11:461.",
+    "10.1016/j.cels.2020.09.007",
+)
 EXPECTATION = {"probabilities": PROBABILITIES, "entropy": ENTROPY, "wild type": WILD_TYPE}
 
 STATISTICS: dict[Statistic, str] = {
@@ -112,6 +127,18 @@ STATISTICS: dict[Statistic, str] = {
 NO_EFFECTS = (
     "{title} does not predict mutation effects: on measured variants it does not reliably beat a substitution table. "
     "Read this map as the model's taste. For decisions choose {better} on the Models page."
+)
+PREDICTS = (
+    " This page is for models that somebody trained further to answer a question: where in the cell a protein goes, how "
+    "much heat it stands, which of its residues are helix or bind a metal. It draws their answers for one protein, for all "
+    "of the set, or along the sequence."
+)
+BRING_A_PREDICTOR = (
+    "**Bring your own.** Set `ESMVIZ_MODELS_DIR` to a folder and put the model into a folder of its own inside it, as "
+    "`save_pretrained` writes `EsmForSequenceClassification` or `EsmcForSequenceClassification` (an answer for each "
+    "protein), `EsmForTokenClassification` or `EsmcForTokenClassification` (one for each residue). The names of the "
+    "classes come from `id2label` in its `config.json`; `problem_type` there says whether one label holds, several may, "
+    "or the answer is a number. It then stands in the list of models under its folder's name."
 )
 CENTRE_TIP = "Residue vectors of one protein share a large common part; without it, the differences show."
 RANGE_TIP = "Off: from 0 to the 99.5th percentile of this map. On: the same colours for every map, dark for long proteins."
@@ -144,3 +171,21 @@ def share_from_ends(share: float) -> str:
     '26% comes from the start and end tokens'
     """
     return f"{share:.0%} comes from the start and end tokens"
+
+
+def of_predictor(predictor: Predictor) -> tuple[str, str, str]:
+    """How to read its numbers."""
+    return REGRESSION if predictor.problem == "regression" else PREDICTIONS
+
+
+def assumed_problem(predictor: Predictor) -> str:
+    """What is taken for granted where the checkpoint's config does not say.
+
+    >>> assumed_problem(Predictor("proteins", "regression", ("LABEL_0",), is_assumed=True))
+    'Its config.json names no problem_type. With one class it is taken for a regression.'
+    """
+    n = len(predictor.classes)
+    rest = (
+        "one class it is taken for a regression" if n == 1 else f"{n} classes it is taken for one label each"
+    )
+    return f"Its config.json names no problem_type. With {rest}."

@@ -3,10 +3,12 @@
 from esmviz.views.grid import attention_grid, grid_choice, head_heatmap
 from esmviz.views.heatmaps import attention_map, contact_map, similarity_heatmap
 from esmviz.views.mutations import ROW_ORDERS, mutation_heatmap, probability_heatmap
+from esmviz.views.predictions import MOST_CLASSES, prediction_bars, prediction_profile
 from esmviz.views.profiles import entropy_profile, wild_type_profile
 from esmviz.views.scatter import cluster_names, projection_scatter, selected_indices
 
 __all__ = [
+    "MOST_CLASSES",
     "ROW_ORDERS",
     "attention_grid",
     "attention_map",
@@ -16,6 +18,8 @@ __all__ = [
     "grid_choice",
     "head_heatmap",
     "mutation_heatmap",
+    "prediction_bars",
+    "prediction_profile",
     "probability_heatmap",
     "projection_scatter",
     "selected_indices",

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import expect
 
+from esmviz.ui.frame import PAGES
+
 
 def test_similarity_is_the_first_request_of_a_fresh_server(opened, fresh_server):
     app = opened(fresh_server)
@@ -12,7 +14,7 @@ def test_similarity_is_the_first_request_of_a_fresh_server(opened, fresh_server)
     expect(app.page.get_by_role("heading", level=1)).to_contain_text(
         "Which residues does the model see alike?"
     )
-    expect(app.page.get_by_test_id("stTopNavLink")).to_have_count(6)
+    expect(app.page.get_by_test_id("stTopNavLink")).to_have_count(len(PAGES))
     assert "Traceback" not in fresh_server.log.read_text()
 
 

@@ -46,6 +46,9 @@ def test_upload_and_walk_every_page(app, mine, width, colours):
     app.go("Clusters")
     assert app.data("clusters", points=4)["type"] in ("scatter", "scattergl")
 
+    app.go("Predictions")
+    app.expect_text("is a language model")
+
     app.go("Models")
     expect(app.keyed("models")).to_be_visible()
     app.expect_text("embedded")

@@ -15,8 +15,9 @@ from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG
 from esmviz.models.checkpoints import load
 from esmviz.models.folders import describe
-from esmviz.models.predictors import PREDICTORS
+from esmviz.models.predictors import PREDICTORS, predictor
 from esmviz.models.transformer import TransformerBackend
+from esmviz.models.weights import read_config
 from esmviz.types import KeepHeads, ProteinRecord, Request
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
@@ -215,6 +216,15 @@ def test_another_width_of_the_head_is_refused(kind, spoilt):
 def test_other_classes_in_the_config_are_refused(kind, spoilt):
     edit(spoilt, id2label={str(n): f"c{n}" for n in range(5)})
     refused(spoilt, f"has 5 classes, {head_tensor(kind)} has 3")
+
+
+def test_one_label_of_one_class_is_refused_as_by_transformers(spoilt):
+    edit(spoilt, id2label={"0": "only"})
+    config = read_config(spoilt) | {"architectures": ["EsmForTokenClassification"]}
+    with pytest.raises(CorruptCheckpointError, match="'single_label_classification' and one class"):
+        predictor(spoilt, "esm", config, {"classifier.weight": (1, 32)})
+    with pytest.raises(ValueError, match="single_label_classification"):
+        transformers.EsmConfig(num_labels=1, problem_type="single_label_classification")
 
 
 @pytest.mark.parametrize(

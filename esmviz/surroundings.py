@@ -1,0 +1,28 @@
+"""What a run of the command line meets outside: folders, the memory of the process, the terminal."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+
+
+def check_place(path: Path) -> None:
+    """Fail before the work, not after it, where a file cannot be written."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "this is a folder", str(path))
+
+
+def peak_memory_mb() -> float:
+    """Most memory that this process ever held, in megabytes; on macOS the system counts in bytes."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def say(text: str) -> None:
+    """A line on stderr. A header's control characters would otherwise reach the terminal."""
+    print("".join(letter if letter.isprintable() else "?" for letter in text), file=sys.stderr)

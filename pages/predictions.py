@@ -1,0 +1,89 @@
+"""What does a classifier or a regression of one's own predict, for each protein or along the sequence?"""
+
+import numpy as np
+import streamlit as st
+
+from esmviz import ui, views
+from esmviz.analysis import predictions as said
+from esmviz.types import Request
+
+
+def arrays(predictor, raw, values):
+    return {"classes": np.array(predictor.classes), "values": values, "raw": raw}
+
+
+def show_protein(choice, predictor, provenance, raw, settings):
+    values = said.probabilities(raw, predictor.problem)
+    shown = said.prominent(values[None], views.MOST_CLASSES)
+    picture, side = st.columns([3, 1.5], gap="medium")
+    with picture:
+        ui.panel(
+            "prediction",
+            views.prediction_bars(values, shown, predictor, choice.record, provenance),
+            choice,
+            provenance,
+            alt="A bar for each class of the protein",
+            text=ui.texts.of_predictor(predictor),
+            columns=lambda: {"class": predictor.classes, "value": values, "raw": raw},
+            arrays=arrays(predictor, raw, values),
+            settings=settings,
+        )
+    with side:
+        ui.ranking("Classes", ui.tables.classes(values, predictor))
+
+
+def show_set(choice, predictor, settings):
+    everyone = ui.predictions(choice)
+    values = said.probabilities(everyone.vectors, predictor.problem)
+    lengths = {record.id: len(record) for record in choice.session.records}
+    names = {"id": everyone.ids, "residues": [lengths[name] for name in everyone.ids]}
+    assigned = said.assigned(values, predictor.problem)
+    ui.list_of_proteins(
+        choice,
+        ui.provenance(choice, everyone),
+        ui.tables.predictions(names, values, predictor, assigned, said.prominent(values, views.MOST_CLASSES)),
+        columns=lambda: ui.tables.predictions(names, values, predictor, assigned),
+        arrays={"ids": np.array(everyone.ids), **arrays(predictor, everyone.vectors, values)},
+        settings=settings,
+    )
+
+
+def show_residues(choice, predictor, provenance, raw, settings):
+    record, problem, listed = choice.record, predictor.problem, ui.pick_class(predictor)
+    values = said.probabilities(raw, problem)
+    shown = said.prominent(values, views.MOST_CLASSES)
+    picture, side = st.columns([3, 1.5], gap="medium")
+    with picture:
+        ui.panel(
+            "predictions",
+            views.prediction_profile(values, shown, predictor, record, provenance),
+            choice,
+            provenance,
+            alt="The classes along the sequence",
+            text=ui.texts.of_predictor(predictor),
+            columns=lambda: ui.tables.predictions(
+                ui.tables.by_residue(record), values, predictor, said.assigned(values, problem)
+            ),
+            arrays=arrays(predictor, raw, values),
+            settings=settings,
+        )
+    with side:
+        if problem == "regression":
+            ranked = values[:, listed].argsort()[::-1][:50]
+            ui.ranking("Highest values", ui.tables.positions(ranked, record, value=values[:, listed]))
+        else:
+            found = [part for part in said.segments(values, problem) if listed in (None, part[2])]
+            ui.ranking("Segments, long and sure first", ui.tables.segments(found, record, predictor))
+
+
+with ui.opened("predictions") as choice:
+    predictor = ui.require_predictor(choice)
+    settings = {"problem": predictor.problem, "of each": predictor.unit}
+    output = ui.inspect(choice, Request(predictions=True, precision=choice.precision))
+    provenance = ui.provenance(choice, output)
+    draw = show_protein if predictor.unit == "proteins" else show_residues
+    draw(choice, predictor, provenance, output.predictions, settings)
+    if predictor.unit == "proteins":
+        st.markdown("**All proteins of the set**")
+        if ui.wants_all(choice, "Predict", "predict"):
+            show_set(choice, predictor, settings)
