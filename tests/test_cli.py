@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from esmviz import cli
 from esmviz.errors import ModelUnavailableError, OutOfMemoryError, ProteinRefusedError, ServiceError
+from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
@@ -188,6 +189,19 @@ def test_contacts_of_a_model_without(run, backend):
     done = run("contacts", "in.fasta", "-o", "out.npz")
     assert (done.exit_code, done.new) == (2, [])
     assert "fake does not give contacts" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("embed",), ("logits",), ("attention", "--layer", "1"), ("contacts",)])
+@pytest.mark.parametrize("name", ["broken.pt", "in.fasta", "empty"])
+def test_a_path_that_is_no_checkpoint_says_why(run, tmp_path, monkeypatch, name, command):
+    models = ModelCache(device="cpu", offline=True, allow_paths=True)
+    monkeypatch.setattr(cli, "_workbench", lambda *_: Workbench(Settings(), models=models))
+    (tmp_path / "broken.pt").write_bytes(b"cut off")
+    (tmp_path / "empty").mkdir()
+    done = run(command[0], "in.fasta", "-o", "out.npz", "--model", name, *command[1:])
+    assert (done.exit_code, done.new) == (3, [])
+    reason = "has no config.json" if name == "empty" else "is truncated or no file of torch.save"
+    assert reason in done.stderr
 
 
 def test_an_ensemble_gives_logits_and_no_vectors(run, ensemble_models, monkeypatch):

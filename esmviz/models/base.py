@@ -13,7 +13,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from esmviz.errors import InvalidSequenceError, OutputNotProvidedError, SequenceTooLongError
+from esmviz.errors import (
+    CorruptCheckpointError,
+    InvalidSequenceError,
+    OutputNotProvidedError,
+    SequenceTooLongError,
+)
 from esmviz.types import (
     AMINO_ACIDS,
     ContactHead,
@@ -165,7 +170,11 @@ def check_request(request: Request, spec: ModelSpec, others: Mapping[str, ModelS
     ------
     OutputNotProvidedError
         For an output, a layer or a head that the model does not have; lists those of ``others`` that give it.
+    CorruptCheckpointError
+        For a checkpoint that could not be described, and so gives nothing.
     """
+    if not spec.provides:
+        raise CorruptCheckpointError(spec.note)
     for output in sorted(outputs_of(request) - spec.provides):
         able = [name for name, other in (others or {}).items() if output in other.provides]
         raise OutputNotProvidedError(

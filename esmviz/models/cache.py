@@ -97,7 +97,7 @@ class ModelCache:
             loaded = [part.name in self._loaded for part in parts]
         reason = self._trouble(spec, missing)
         needed, free = max(map(self._needed, parts)), memory.free_bytes(self.device)
-        fits = any(loaded) or needed <= free * self._fraction
+        fits = bool(spec.provides) and (any(loaded) or needed <= free * self._fraction)
         if not fits and not reason:
             reason = f"Needs {memory.gibibytes(needed)}, free are {memory.gibibytes(free)}."
         to_fetch = sum(part.n_parameters * 4 for part in missing)

@@ -74,7 +74,7 @@ def download(specs: Sequence[ModelSpec], progress: Progress, cancel: Cancel) -> 
     ModelUnavailableError
         Without a network or repository.
     CorruptCheckpointError
-        When a file's hash is not the known one; the file is removed.
+        When a file's hash is neither the recorded one nor, without a record, the stated one; the file is removed.
     """
     snapshots = [_snapshot(spec) for spec in specs]
     counter = _Counter(sum(sum(snapshot.sizes.values()) for snapshot in snapshots), progress, cancel)
@@ -84,11 +84,12 @@ def download(specs: Sequence[ModelSpec], progress: Progress, cancel: Cancel) -> 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """A model's repository at one commit: the files to fetch, and their bytes."""
+    """A model's repository at one commit: the files to fetch, their bytes, and the hashes that the hub states."""
 
     spec: ModelSpec
     commit: str
     sizes: dict[str, int]
+    stated: dict[str, str]
 
 
 def _snapshot(spec: ModelSpec) -> _Snapshot:
@@ -100,10 +101,12 @@ def _snapshot(spec: ModelSpec) -> _Snapshot:
     with _reaching(spec):
         commit = Path(hf_hub_download(spec.repo_id, "config.json", revision=spec.revision)).parent.name
         info = HfApi().model_info(spec.repo_id, revision=commit, files_metadata=True)
-    sizes = wanted_files({file.rfilename: file.size or 0 for file in info.siblings or ()})
+    files = info.siblings or ()
+    sizes = wanted_files({file.rfilename: file.size or 0 for file in files})
     if not any(name.endswith(WEIGHTS) for name in sizes):
         raise unavailable(spec, " and its repository has no weights")
-    return _Snapshot(spec, commit, sizes)
+    stated = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id or "" for file in files}
+    return _Snapshot(spec, commit, sizes, stated)
 
 
 def _fetch(snapshot: _Snapshot, counter: _Counter) -> None:
@@ -113,7 +116,7 @@ def _fetch(snapshot: _Snapshot, counter: _Counter) -> None:
     for name, size in snapshot.sizes.items():
         with _reaching(spec):
             path = hf_hub_download(spec.repo_id, name, revision=snapshot.commit, tqdm_class=counter.bar())
-        check_hash(spec, name, Path(path))
+        check_hash(spec, name, Path(path), snapshot.stated[name])
         counter.finish(size)
 
 
@@ -152,16 +155,25 @@ def wanted_files(sizes: dict[str, int]) -> dict[str, int]:
     }
 
 
-def check_hash(spec: ModelSpec, name: str, path: Path) -> None:
-    """Compare a file with the recorded hash, where the pinned revision has one."""
-    known = HASHES.get(spec.repo_id, {}).get(name)
-    if known is None or spec.revision != REVISIONS.get(spec.repo_id):
+def check_hash(spec: ModelSpec, name: str, path: Path, stated: str = "") -> None:
+    """Compare a file with the hash recorded for the pinned revision, else with the one that the hub states: its client
+    compares lengths only.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        When they differ; the file is removed.
+    """
+    recorded = HASHES.get(spec.repo_id, {}) if spec.revision == REVISIONS.get(spec.repo_id) else {}
+    known = recorded.get(name, stated)
+    if not known:
         return
     found = _hash(path, is_sha256=len(known) == 64)
     if found != known:
         path.resolve().unlink()
+        source = "recorded" if name in recorded else "the hub states"
         raise CorruptCheckpointError(
-            f"{name} of {spec.repo_id} has the hash {found[:12]}, not {known[:12]} as recorded.",
+            f"{name} of {spec.repo_id} has the hash {found[:12]}, not {known[:12]} as {source}.",
             "Download it again.",
         )
 

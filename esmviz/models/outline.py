@@ -29,6 +29,9 @@ PARAMETER = "torch._utils _rebuild_parameter"
 MAPPING = "collections OrderedDict"
 SETTINGS = "argparse Namespace"
 
+# What a file that is cut off, or of another kind, makes of the steps below.
+BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile)
+
 SKIPPED = {"PROTO", "FRAME", "STOP"}
 LITERALS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
@@ -76,24 +79,16 @@ def _read(path: Path, *_version: int) -> Any:
             return content
     except CorruptCheckpointError as error:
         raise CorruptCheckpointError(f"{path.name} {error.message}", error.hint) from None
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except BROKEN:
         raise CorruptCheckpointError(
-            f"{path.name} is truncated or no file of torch.save: {error}.", "Copy it again."
+            f"{path.name} is truncated or no file of torch.save.", "Copy it again."
         ) from None
 
 
 def _pickle_in(archive: zipfile.ZipFile) -> bytes:
     [entry] = [entry for entry in archive.infolist() if re.fullmatch(r"[^/]+/data\.pkl", entry.filename)]
     if entry.file_size > MAX_PICKLE_BYTES:
-        raise ValueError(f"its description has {entry.file_size} bytes")
+        raise CorruptCheckpointError(f"has a description of {entry.file_size} bytes; no checkpoint has.")
     return archive.read(entry)
 
 

@@ -67,4 +67,4 @@ def _of_file(path: Path) -> Mapping[str, Tensor]:
 def _unpickled_with_settings(path: Path) -> Any:
     """What a file of fair-esm or ESM C holds. Beside tensors it may hold settings, and nothing else."""
     with _ALLOWING, torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))

@@ -20,6 +20,7 @@ from esmviz.models.native import is_native, native_files, regression_file, trans
 from esmviz.models.outline import outline
 
 Shapes = dict[str, tuple[int, ...]]
+State = tuple[tuple[str, int, int], ...]  # path, time of the last change, bytes
 MAX_HEADER_BYTES = 100 * 2**20  # as the safetensors library has it
 HINT = (
     "A checkpoint is a Hugging Face folder with config.json and model.safetensors (or pytorch_model.bin, or tf_model.h5), "
@@ -57,8 +58,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """``config.json`` of a folder, or what it would be for a file of another package."""
-    native = native_file(folder)
-    return read_json(folder / "config.json") if native is None else translated(native, outline)[0]
+    if native_file(folder) is None:
+        return read_json(folder / "config.json")
+    return dict(_outlined(_state(folder))[0])
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -131,8 +133,8 @@ def present_name(name: str) -> str:
 
 def tensor_shapes(folder: Path) -> Shapes:
     """Shape of each tensor, by its ``present_name``."""
-    if (native := native_file(folder)) is not None:
-        return _shapes(translated(native, outline)[1])
+    if native_file(folder) is not None:
+        return _outlined(_state(folder))[1]
     shapes: Shapes = {}
     for path in weight_files(folder):
         if path.suffix == ".safetensors":
@@ -140,6 +142,12 @@ def tensor_shapes(folder: Path) -> Shapes:
         else:
             shapes |= _shapes((h5.outline if path.suffix == ".h5" else outline)(path))
     return {present_name(name): shape for name, shape in shapes.items()}
+
+
+@lru_cache(maxsize=64)  # a page asks for the catalogue at every rerun
+def _outlined(files: State) -> tuple[dict[str, Any], Shapes]:
+    config, arrays = translated(Path(files[0][0]), outline)
+    return config, _shapes(arrays)
 
 
 def _shapes(arrays: dict[str, Any]) -> Shapes:
@@ -158,12 +166,16 @@ def count(shapes: Shapes) -> int:
 
 def revision(folder: Path) -> str:
     """SHA-256 over the weight files: what a local checkpoint is known by in captions and cache keys."""
-    stats = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in weight_files(folder)]
-    return _digest(tuple(stats))
+    return _digest(_state(folder))
+
+
+def _state(folder: Path) -> State:
+    """The weight files as they are now: what is remembered of them holds until one changes."""
+    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in weight_files(folder))
 
 
 @lru_cache(maxsize=64)
-def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+def _digest(files: State) -> str:
     sha256 = hashlib.sha256()
     for name, _, _ in files:
         with open(name, "rb") as file:

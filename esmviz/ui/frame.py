@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from esmviz.errors import OutputNotProvidedError
+from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
 from esmviz.ui import intake
 from esmviz.ui import session as sessions
@@ -236,6 +236,8 @@ def _pick_precision(session: Session) -> None:
 
 
 def _refuse(spec: ModelSpec, needs: Output) -> None:
+    if not spec.provides:  # a checkpoint that cannot be read
+        raise CorruptCheckpointError(spec.note)
     others = [name for name, other in workbench().specs().items() if needs in other.provides]
     raise OutputNotProvidedError(
         f"{spec.title or spec.name} gives no {needs.replace('_', ' ')}.", f"These do: {', '.join(others)}."

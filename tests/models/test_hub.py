@@ -1,5 +1,6 @@
 """Downloads from a real HTTP server that speaks as much of the hub's language as one download needs."""
 
+import contextlib
 import hashlib
 import http.server
 import json
@@ -51,6 +52,15 @@ print(json.dumps(answer))
 """
 
 
+def stated(name, data):
+    """What the hub says of a file: the SHA-256 of a large one, the git blob id of a text."""
+    if name.endswith(".json"):
+        blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        return {"rfilename": name, "size": len(data), "blobId": blob}
+    lfs = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}
+    return {"rfilename": name, "size": len(data), "blobId": "0" * 40, "lfs": lfs}
+
+
 class Hub(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.answer(with_body=False)
@@ -58,18 +68,21 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.answer(with_body=True)
 
+    def served(self, data):
+        return data
+
     def answer(self, with_body):
         path = self.path.partition("?")[0]
         spec, files = next((spec, files) for spec, files in REPOSITORIES if spec.repo_id in path)
         commit = spec.revision or NEWEST
         if path.startswith("/api/"):
-            siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
+            siblings = [stated(name, data) for name, data in files.items()]
             repo_id = "/".join(path.split("/")[3:5])
             body = json.dumps({"id": repo_id, "sha": commit, "siblings": siblings}).encode()
             headers = {"Content-Type": "application/json"}
         else:
             assert path.split("/")[4] in (commit, "main"), path
-            body = files["/".join(path.split("/")[5:])]
+            body = self.served(files["/".join(path.split("/")[5:])])
             headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
         self.send_response(200)
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
@@ -82,14 +95,27 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+class SpoiltMirror(Hub):
+    """Serves other weights than it states, of the same length."""
+
+    def served(self, data):
+        return data if data == b"{}" else bytes(len(data))
+
+
+@contextlib.contextmanager
+def serving(handler):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.handle_error = lambda request, address: None  # a client that cancels hangs up
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving(Hub) as address:
+        yield address
 
 
 @pytest.fixture
@@ -153,6 +179,22 @@ def test_another_hash_is_refused_and_the_file_removed(server, fetch):
     answer = fetch(server, {"model.safetensors": "0" * 64})
     assert answer["error"] == "CorruptCheckpointError"
     assert answer["files"] == []
+
+
+def test_a_mirror_that_serves_other_bytes_than_it_states_is_refused(fetch):
+    """ESM-1b has no recorded hash: the stated one is all there is."""
+    with serving(SpoiltMirror) as mirror:
+        answer = fetch(mirror, models="esm1b")
+    assert answer["error"] == "CorruptCheckpointError"
+    assert "as the hub states" in answer["text"]
+    assert answer["files"] == []
+
+
+def test_another_commit_in_the_cache_is_not_the_pinned_one(server, fetch, tmp_path):
+    assert fetch(server)["files"]
+    [pinned] = (tmp_path / "home").glob("hub/models--*/snapshots/*")
+    pinned.rename(pinned.with_name("d" * 40))
+    assert not fetch("http://127.0.0.1:9")["before"]
 
 
 def test_no_network_names_the_ways_out(fetch):

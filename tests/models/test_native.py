@@ -276,6 +276,8 @@ def test_files_and_folders_of_files_are_models(models_dir):
     assert "no weights" in specs["both"].note or "config.json" in specs["both"].note
     assert "holds several checkpoints: a.pt, b.pt" in specs["two"].note
     for name in ("junk", "two", "both"):
+        assert not cache.status(name).fits
+        assert cache.status(name).reason == specs[name].note
         with pytest.raises(CorruptCheckpointError):
             cache.backend(name)
 

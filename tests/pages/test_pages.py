@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from esmviz.models.cache import ModelCache
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import HeadStatistic, Request
@@ -338,6 +339,17 @@ def test_masked_marginals_give_the_pseudo_perplexity(app, workbench):
     expected = np.exp(-log_p[np.arange(len(columns)), columns].mean())
     assert f"Pseudo-perplexity (masked): **{expected:.2f}**" in words(at)
     assert "masked marginals" in figures(at)[0]
+
+
+@pytest.mark.parametrize("name", ["similarity", "attention", "logits", "clusters"])
+def test_a_checkpoint_that_cannot_be_read_says_why(monkeypatch, app, tmp_path, name):
+    (tmp_path / "cut.pt").write_bytes(b"off")
+    bench = Workbench(Settings(), models=ModelCache(models_dir=tmp_path, device="cpu", offline=True))
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    at = app(name, model="cut")
+    assert "cut.pt is truncated or no file of torch.save" in words(at)
+    assert not at.exception
+    assert not figures(at)
 
 
 def test_a_model_that_predicts_nothing_says_so(monkeypatch, app):
