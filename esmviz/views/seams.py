@@ -8,11 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from esmviz.types import FloatArray, Windows
-from esmviz.views import theme
 from esmviz.views.axes import ResidueAxis
 
 NAME = "window"
-LINE = {"color": theme.SEAM, "width": 1, "dash": "dash"}
+# Dark on light, to be seen on every colour scale and on both themes.
+HALO = {"color": "rgba(255, 255, 255, 0.75)", "width": 3}
+LINE = {"color": "#111111", "width": 1, "dash": "dash"}
 
 
 def mark_borders(figure: go.Figure, axis: ResidueAxis, windows: Windows) -> None:
@@ -38,7 +39,7 @@ def mark_squares(figure: go.Figure, axis: ResidueAxis, windows: Windows) -> None
 
 def unknown_pairs(values: FloatArray, windows: Windows) -> str:
     """For the caption: what the grey cells of a map from windows are."""
-    return "grey: no window holds both residues" if windows and np.isnan(values).any() else ""
+    return "grey: in no window together" if windows and np.isnan(values).any() else ""
 
 
 def _cell(axis: ResidueAxis, edge: int) -> float:
@@ -48,5 +49,6 @@ def _cell(axis: ResidueAxis, edge: int) -> float:
 
 def _add(figure: go.Figure, shapes: list[dict[str, Any]]) -> None:
     """All at once: plotly checks the whole list for each shape that is added alone."""
+    halos = [{**shape, "name": f"{NAME} halo", "line": HALO} for shape in shapes]
     marks = [{**shape, "name": NAME, "line": LINE} for shape in shapes]
-    figure.update_layout(shapes=[*figure.layout.shapes, *marks])
+    figure.update_layout(shapes=[*figure.layout.shapes, *halos, *marks])

@@ -14,7 +14,6 @@ MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MISSING = "#A3A8AD"  # what was not computed or not labelled; never white
 GUIDE = "#80868C"  # lines that read on white and on black
 ACCENT = "#0072B2"
-SEAM = "#CC79A7"  # window borders: no colour scale of ours has it
 
 # Okabe & Ito 2008 without black, which vanishes on the dark theme; then the muted scheme of Paul Tol (2021).
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")

@@ -293,7 +293,7 @@ def test_maps_from_windows_are_grey_where_no_window_has_both(app, short_windows,
     at = app("attention", protein="HBA_HUMAN")
     settled(at.selectbox(key="show").set_value(show).run())
     assert not at.error
-    assert "grey: no window holds both" in figures(at)[0].replace("<br>", " ")
+    assert "grey: in no window together" in figures(at)[0].replace("<br>", " ")
 
 
 def test_all_heads_at_once_need_the_protein_in_one_piece(app, short_windows):

@@ -97,7 +97,7 @@ def test_pairs_without_a_window_are_grey_and_this_is_said():
     values = np.full((12, 12), 0.5, np.float32)
     values[0, 11] = values[11, 0] = np.nan
     for figure in maps(values)[:2]:
-        assert "grey: no window holds both residues" in caption(figure).replace("<br>", " · ")
+        assert "grey: in no window together" in caption(figure).replace("<br>", " · ")
         assert np.isnan(figure.data[0].z[0, 11])
         assert figure.layout.plot_bgcolor
 
