@@ -59,7 +59,7 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
 
 def _limit(spec: ModelSpec) -> str:
     if spec.max_residues is not None:
-        return f"{spec.max_residues:,}"
+        return f"{spec.max_residues:,}, beyond in windows"
     return "no limit" if spec.trained_residues is None else f"no limit, trained to {spec.trained_residues:,}"
 
 

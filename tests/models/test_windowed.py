@@ -218,11 +218,14 @@ def test_what_cannot_be_put_together_is_refused_at_once():
         (Request(probes=(KeepHeads(1, (0,)), HeadStatistic("entropy"))), "a statistic of heads"),
         (Request(probes=(Rollout(1, 2),)), "a rollout"),
         (Request(predictions=True), "a prediction for the whole protein"),
+        (Request(structure=True), "a fold"),
     ],
 )
 def test_one_number_for_a_whole_protein_is_not_made_of_windows(request_, words):
     classes = Predictor("proteins", "single_label_classification", ("a", "b"))
-    fake = FakeBackend(replace(SPEC, provides=SPEC.provides | {"predictions"}, predictor=classes))
+    fake = FakeBackend(
+        replace(SPEC, provides=SPEC.provides | {"predictions", "structure"}, predictor=classes)
+    )
     with pytest.raises(SequenceTooLongError, match=words):
         WindowedBackend(fake, 10).run([protein(11)], request_)
 
