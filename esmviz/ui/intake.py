@@ -22,8 +22,9 @@ def draw(session: Session) -> None:
     settings = workbench().settings
     upload, paste = st.columns(2)
     upload.file_uploader(
-        f"Upload FASTA ({ENDINGS}; up to {settings.max_upload_mb} MB unpacked)",
+        f"Upload FASTA, also gzip (up to {settings.max_upload_mb} MB unpacked)",
         type=TYPES,
+        help=f"A file whose name ends in {ENDINGS}",
         key="upload",
         on_change=_read,
         args=(session, "upload"),
