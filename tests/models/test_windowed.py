@@ -9,7 +9,7 @@ from esmviz.errors import OutputNotProvidedError, SequenceTooLongError
 from esmviz.models.base import read_only, resolve_layers
 from esmviz.models.fake import SPEC, FakeBackend
 from esmviz.models.windowed import WindowedBackend, check_windows
-from esmviz.models.windows import spread
+from esmviz.models.windows import edge_weights, spread
 from esmviz.types import (
     AMINO_ACIDS,
     ContactHead,
@@ -23,7 +23,7 @@ from esmviz.types import (
     Rollout,
     Thumbnails,
 )
-from tests.models.conftest import protein
+from tests.models.conftest import KINDS, protein
 
 ALL = Request(
     logits=True,
@@ -254,3 +254,27 @@ def test_a_masked_letter_never_reaches_another_position():
         piece = backend.backend.last_piece
         assert piece.count("X") == 1
         assert AMINO_ACIDS[(start + piece.index("X")) % 20] == record.sequence[positions[0]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_real_networks_give_each_window_as_if_it_were_alone(backends, kind):
+    """Windows of several proteins packed into rows, against each window by itself and a loop over residues."""
+    inner = backends[kind]
+    records = [protein(100), protein(75, 1)]
+    request = Request(logits=True, layers=(1, 3), pooling="mean", keep_residues=True)
+    for record, found in zip(records, WindowedBackend(inner, 40).run(records, request), strict=True):
+        size = min(40, inner.spec.max_residues or 40)
+        assert found.windows == spread(len(record), size)
+        alone = [
+            next(inner.run([ProteinRecord("w", record.sequence[a:b])], request)) for a, b in found.windows
+        ]
+        for residue in range(len(record)):
+            here = [k for k, (a, b) in enumerate(found.windows) if a <= residue < b]
+            weights = np.array([edge_weights(found.windows)[k][residue - found.windows[k][0]] for k in here])
+            rows = [alone[k].logits[residue - found.windows[k][0]] for k in here]
+            expected = np.average(rows, axis=0, weights=weights)
+            np.testing.assert_allclose(found.logits[residue], expected, atol=1e-4)
+            states = [alone[k].hidden_states[:, residue - found.windows[k][0]] for k in here]
+            expected = np.average(states, axis=0, weights=weights)
+            np.testing.assert_allclose(found.hidden_states[:, residue], expected, atol=1e-4)
+        np.testing.assert_allclose(found.pooled, found.hidden_states.mean(axis=1), atol=1e-5)
