@@ -154,3 +154,35 @@ def esmfold_folder(tmp_path_factory, esmfold):
     folder = tmp_path_factory.mktemp("folding") / "esmfold-tiny"
     esmfold.save_pretrained(folder)
     return folder
+
+
+NAMES = "ALA CYS ASP GLU PHE GLY HIS ILE LYS LEU MET ASN PRO GLN ARG SER THR VAL TRP TYR"
+THREE = dict(zip("ACDEFGHIKLMNPQRSTVWY", NAMES.split(" "), strict=True))
+
+
+def _helix(sequence, chain="A", first=1, b_factor=50.0, shift=0.0, kind="ATOM", names=None):
+    """Atom lines of a PDB file: the backbone of an ideal alpha helix, 1.5 A and 100 degrees a residue."""
+    import math
+
+    lines = []
+    for index, letter in enumerate(sequence):
+        for atom, radius, turn, rise in (
+            ("N", 1.5, -28, -0.9),
+            ("CA", 2.3, 0, 0.0),
+            ("C", 1.7, 27, 1.1),
+            ("O", 2.0, 25, 2.3),
+        ):
+            angle = math.radians(100 * index + turn)
+            x, y, z = radius * math.cos(angle) + shift, radius * math.sin(angle), 1.5 * index + rise
+            name = names[index] if names else THREE[letter]
+            lines.append(
+                f"{kind:<6}{len(lines) + 1:>5}  {atom:<3} {name:>3} {chain}{first + index:>4}    "
+                f"{x:>8.3f}{y:>8.3f}{z:>8.3f}{1:>6.2f}{b_factor + index:>6.2f}          {atom[0]:>2}"
+            )
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def helix():
+    """Makes atom lines of a PDB file."""
+    return _helix

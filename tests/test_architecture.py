@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A room is a package or module of esmviz, or several modules with one door.
 ROOMS = {
     "sequences": {"sequences", "entries", "headers", "uploads", "label_tables"},
+    "structures": {"structures", "drawing_text", "matching"},
     "types": {"types", "arrays", "fold"},
     **{name: {name} for name in ("errors", "labels", "settings", "analysis", "models", "jobs", "views")},
     "export": {"export", "writers"},
@@ -29,10 +30,13 @@ ARROWS = {
     "app": {"ui"},
     "pages": {"ui", "views", "analysis", "export"},
     # A figure is shown, captioned and offered as a file in one place, and a page waits on a Job: hence three more.
-    "ui": {"workbench", "sequences", "settings", "views", "export", "jobs"},
+    "ui": {"workbench", "sequences", "structures", "settings", "views", "export", "jobs"},
     "cli": {"workbench", "analysis", "export", "sequences", "settings"},
     "workbench": {"models", "jobs", "analysis", "sequences", "settings"},
-    **{room: set() for room in ("jobs", "settings", "models", "analysis", "views", "sequences", "export")},
+    **{
+        room: set()
+        for room in ("jobs", "settings", "models", "analysis", "views", "sequences", "structures", "export")
+    },
 }
 WITHIN_COMMON = {"types": set(), "errors": set(), "labels": {"types"}}
 
@@ -51,7 +55,7 @@ OUTSIDE = {
     "umap": {"analysis"},
     "sklearn": {"analysis"},
     "scipy": {"analysis"},
-    "biotite": {"sequences"},
+    "biotite": {"sequences", "structures"},
     "h5py": {"export", "models"},  # files out; and weights of the former TensorFlow classes in
     "typer": {"cli"},
     "pandas": {"ui"},

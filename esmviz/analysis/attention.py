@@ -113,6 +113,29 @@ def corrected(maps: FloatArray, kind: str) -> FloatArray:
     return average_product_correction(symmetrize(maps)) if kind == "apc" else maps
 
 
+def received(attention: FloatArray) -> FloatArray:
+    """How much each residue is looked at: the mean over queries, in multiples of an even share.
+
+    Parameters
+    ----------
+    attention : ndarray, shape=(L, L), dtype=float32
+        Rows are queries; each sums to 1 minus what goes to the start and end tokens.
+
+    Returns
+    -------
+    received : ndarray, shape=(L,), dtype=float32
+        1 where a residue gets as much as all would if every query looked at all residues alike. NaN cells are left
+        out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> received(np.array([[0.9, 0.1], [0.9, 0.1]], dtype=np.float32))
+    array([1.8, 0.2], dtype=float32)
+    """
+    return np.asarray(np.nanmean(attention, axis=0) * attention.shape[1], dtype=np.float32)
+
+
 def special_share(attention: FloatArray) -> FloatArray:
     """Share of each residue's attention that went to the special tokens, which are not in the map.
 

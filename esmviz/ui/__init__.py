@@ -1,6 +1,7 @@
 """Streamlit glue: what the pages say, in the words they say it with."""
 
-from esmviz.ui import intake, model_catalogue, tables, texts
+from esmviz.labels import caption
+from esmviz.ui import intake, model_catalogue, structures, tables, texts
 from esmviz.ui.attention_choice import open_head, pick_look
 from esmviz.ui.computing import (
     check_map,
@@ -15,6 +16,7 @@ from esmviz.ui.computing import (
 from esmviz.ui.errors import plain
 from esmviz.ui.figures import cluster_facts, facts, figure, how_to_read, panel, ranking
 from esmviz.ui.frame import PAGES, Choice, link, opened
+from esmviz.ui.molecule import viewer
 from esmviz.ui.pickers import (
     pick_colour,
     pick_logits,
@@ -30,6 +32,7 @@ from esmviz.ui.predictors import list_of_proteins, pick_class, require_predictor
 __all__ = [
     "PAGES",
     "Choice",
+    "caption",
     "check_map",
     "cluster_facts",
     "embedding",
@@ -61,7 +64,9 @@ __all__ = [
     "ranking",
     "require_predictor",
     "say_if_no_effects",
+    "structures",
     "tables",
     "texts",
+    "viewer",
     "wants_all",
 ]

@@ -64,6 +64,7 @@ PAGES = (
     ),
     PageInfo("clusters", "Clusters", "How does the set of proteins fall into groups?"),
     PageInfo("predictions", "Predictions", "What does a classifier of your own predict?"),
+    PageInfo("structure", "Structure", "What does the fold look like, and where does the model trust it?"),
     PageInfo("models", "Models", "Which models can run here?"),
 )
 
@@ -119,11 +120,16 @@ def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Ch
         pick_layer(choice, layers_from)
     _pick_precision(session)
     sessions.write_url(session)
-    if needs and needs not in choice.spec.provides:
-        _refuse(choice.spec, needs)
     if needs:
-        _need_weights(choice.spec)
+        need(choice.spec, needs)
     return choice
+
+
+def need(spec: ModelSpec, output: Output) -> None:
+    """Refuse a model that does not give the output, and stop at one whose weights are not here."""
+    if output not in spec.provides:
+        _refuse(spec, output)
+    _need_weights(spec)
 
 
 def _need_weights(spec: ModelSpec) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from esmviz import sequences
 from esmviz.label_tables import LabelTable
+from esmviz.structures import Coordinates
 from esmviz.types import Precision, ProteinRecord
 from esmviz.ui.resources import workbench
 
@@ -29,6 +30,7 @@ class Session:
     head: int = 0
     precision: Precision = "float32"
     labels: LabelTable | None = None
+    structure: Coordinates | None = None  # uploaded
     visitor: str = field(default_factory=lambda: secrets.token_hex(8))
     kind: str = "example"
     cancelled: dict[str, object] = field(default_factory=dict)

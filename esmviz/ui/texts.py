@@ -113,6 +113,22 @@ REGRESSION = (
     "Hie et al. 2020, Cell Systems 11:461.",
     "10.1016/j.cels.2020.09.007",
 )
+FOLD = (
+    "pLDDT is how sure the model is of each residue's surroundings, from 0 to 100. Above 90 side chains can be trusted, "
+    "above 70 the backbone; below 50 the ribbon means nothing and the residue is often disordered. The map of aligned "
+    "errors says whether two parts lie rightly towards each other: green is a few Å, pale is not known. Both are the "
+    "model's own opinion, not a measurement.",
+    "Jumper et al. 2021, Nature 596:583 (pLDDT, PAE); Lin et al. 2023, Science 379:1123 (ESMFold).",
+    "10.1038/s41586-021-03819-2",
+)
+PAINTED = (
+    "The ribbon is the uploaded structure; its colour is a number of the chosen model for the chosen protein, on every "
+    "chain that is this protein. Low entropy marks residues that the model would not exchange; residues that receive "
+    "much attention are those it looks at from elsewhere. Grey is no part of the protein, or has no number. Residue "
+    "numbers are the file's own; the table names both.",
+    "Vig et al. 2021, ICLR, BERTology meets biology.",
+    "10.48550/arXiv.2006.15222",
+)
 EXPECTATION = {"probabilities": PROBABILITIES, "entropy": ENTROPY, "wild type": WILD_TYPE}
 
 STATISTICS: dict[Statistic, str] = {

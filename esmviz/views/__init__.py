@@ -6,10 +6,20 @@ from esmviz.views.mutations import ROW_ORDERS, mutation_heatmap, probability_hea
 from esmviz.views.predictions import MOST_CLASSES, prediction_bars, prediction_profile
 from esmviz.views.profiles import entropy_profile, wild_type_profile
 from esmviz.views.scatter import cluster_names, projection_scatter, selected_indices
+from esmviz.views.structure import (
+    Painting,
+    aligned_error_map,
+    paint_chains,
+    paint_confidence,
+    paint_numbers,
+    plddt_profile,
+)
 
 __all__ = [
     "MOST_CLASSES",
     "ROW_ORDERS",
+    "Painting",
+    "aligned_error_map",
     "attention_grid",
     "attention_map",
     "cluster_names",
@@ -18,6 +28,10 @@ __all__ = [
     "grid_choice",
     "head_heatmap",
     "mutation_heatmap",
+    "paint_chains",
+    "paint_confidence",
+    "paint_numbers",
+    "plddt_profile",
     "prediction_bars",
     "prediction_profile",
     "probability_heatmap",

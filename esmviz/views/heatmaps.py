@@ -15,6 +15,7 @@ from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
 from esmviz.views.seams import mark_squares, unknown_pairs
 
 PLOT_PX = 560
+ERROR_RANGE = (0.0, 30.0)  # Angstrom, as the AlphaFold database draws it
 MOST_PERCENTILES = 256  # cells a side; a text for every cell of a larger map would outweigh the map
 MOST_STRETCHED = 5.0  # a map longer than this many times its width is not drawn with square cells
 
@@ -150,6 +151,29 @@ def contact_map(
     if top:
         figure.add_trace(_rings(top, axis))
     return figure
+
+
+def aligned_error_map(
+    pae: FloatArray,
+    record: ProteinRecord,
+    provenance: Provenance,
+    *,
+    edges: tuple[Edges, Edges] | None = None,
+    note: str = "",
+) -> go.Figure:
+    """Predicted aligned error: how far off a residue is where the fold is laid upon the truth at another.
+
+    Parameters
+    ----------
+    pae : ndarray, shape=(L, L), dtype=float32
+        In Angstrom, or its block means. Rows are the residues laid upon each other.
+    """
+    ends = edges or (None, None)
+    y = residue_axis(record, pae.shape[0], "aligned residue", edges=ends[0])
+    x = residue_axis(record, pae.shape[1], "scored residue", edges=ends[1])
+    bar = colour_bar("expected position error (Å)", *ERROR_RANGE)
+    caption = caption_text(provenance, record.id, colour_range(*ERROR_RANGE), _blocks(y, note, x))
+    return _pair_map(pae, y, x, "Greens_r", ERROR_RANGE, bar, "%{z:.1f} Å", caption)
 
 
 def _rings(top: Sequence[tuple[int, int, float]], axis: ResidueAxis) -> go.Scatter:

@@ -81,6 +81,14 @@ def wild_type_profile(
     return finish(figure, caption, plot_px=PLOT_PX, top_px=36)
 
 
+def bars_along(
+    values: FloatArray, record: ProteinRecord, edges: Edges | None, hover: str
+) -> tuple[go.Figure, ResidueAxis]:
+    """One bar for each residue, or block of residues, and the axis under them."""
+    axis = _axis(values, record, edges)
+    return _profile(values, record, axis, hover), axis
+
+
 def _axis(values: FloatArray, record: ProteinRecord, edges: Edges | None) -> ResidueAxis:
     return residue_axis(record, len(values), "residue", edges=edges, most_ticks=most_ticks(len(values)))
 

@@ -70,6 +70,11 @@ def template(dark: bool = False) -> go.layout.Template:
     return go.layout.Template(layout=_layout(ink))
 
 
+def paper(dark: bool) -> str:
+    """Background of a picture."""
+    return (_DARK if dark else _LIGHT)["paper"]
+
+
 def _layout(ink: dict[str, str]) -> dict[str, Any]:
     axis = {
         "linecolor": ink["line"],

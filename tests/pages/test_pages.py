@@ -71,7 +71,7 @@ def test_page_opens_with_the_example(app, name):
     assert not at.error
     assert at.title[0].value == next(page.question for page in INFOS if page.file == name)
     assert "Example: 58 proteins" in words(at)
-    assert len(figures(at)) == (0 if name in ("predictions", "models") else 1)
+    assert len(figures(at)) == (0 if name in ("predictions", "structure", "models") else 1)
 
 
 @pytest.mark.parametrize("name", DRAWING)
@@ -442,7 +442,7 @@ def test_logits_alone_are_enough_for_the_other_pages(ensemble_app, name):
     assert not at.exception
     assert not at.warning or "predict" in words(at)  # the fake is known not to predict effects
     assert not at.error
-    assert len(figures(at)) == (0 if name in ("predictions", "models") else 1)
+    assert len(figures(at)) == (0 if name in ("predictions", "structure", "models") else 1)
 
 
 def test_masked_marginals_of_an_ensemble(ensemble_app, ensemble_models):

@@ -1,0 +1,77 @@
+"""Which residues of a structure's chain are which of a protein: by equal letters, else by alignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from esmviz.types import IntArray
+
+LEAST_SHARE = 0.5  # of the shorter one's residues that must agree; below, the chain is another protein
+MOST_CELLS = 20_000_000  # of an alignment's table, a few hundred megabytes
+
+
+@dataclass(frozen=True)
+class Match:
+    """A chain laid upon a protein.
+
+    Attributes
+    ----------
+    index : ndarray, shape=(L_chain,), dtype=int64
+        0-based residue of the protein for each residue of the chain, -1 where there is none.
+    identity : float
+        Share of the paired residues that have the same letter, from 0 to 1.
+    """
+
+    index: IntArray
+    identity: float
+
+    @property
+    def n_paired(self) -> int:
+        return int((self.index >= 0).sum())
+
+
+def match(chain: str, protein: str) -> Match | None:
+    """Lay a chain upon a protein.
+
+    Equal sequences, or a chain that is one stretch of the protein, need no alignment. Else a global alignment
+    (Needleman & Wunsch 1970, doi:10.1016/0022-2836(70)90057-4; BLOSUM62, gaps 11 and 1) without a penalty at the ends.
+
+    Returns
+    -------
+    match : Match or None
+        None where fewer residues agree than half of the shorter one has, or the two are too long to be aligned.
+
+    Examples
+    --------
+    >>> match("XXVLAGH", "MKVLAWGH").index
+    array([0, 1, 2, 3, 4, 6, 7])
+    >>> match("WWWWWWWW", "MKVLAGHMKVLAGH") is None
+    True
+    """
+    start = protein.find(chain)
+    if start >= 0 and protein.find(chain, start + 1) < 0:
+        return Match(np.arange(start, start + len(chain)), 1.0)
+    if len(chain) * len(protein) > MOST_CELLS:
+        return None
+    pairs = _aligned(chain, protein)
+    same = sum(chain[i] == protein[j] for i, j in pairs)
+    if same < LEAST_SHARE * min(len(chain), len(protein)):
+        return None
+    index = np.full(len(chain), -1, dtype=np.int64)
+    for i, j in pairs:
+        index[i] = j
+    return Match(index, same / len(pairs))
+
+
+def _aligned(first: str, second: str) -> list[tuple[int, int]]:
+    from biotite.sequence import ProteinSequence, align
+
+    # The matrix knows B, Z and X and no U, O.
+    one, two = (ProteinSequence(text.replace("U", "X").replace("O", "X")) for text in (first, second))
+    matrix = align.SubstitutionMatrix.std_protein_matrix()
+    [best] = align.align_optimal(
+        one, two, matrix, gap_penalty=(-11, -1), terminal_penalty=False, max_number=1
+    )
+    return [(int(i), int(j)) for i, j in best.trace if i >= 0 and j >= 0]
