@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run install test test-slow check bench train-mini clean chromium
+.PHONY: help run install test test-slow check bench bench-heads train-mini clean chromium
 
 PORT ?= 8501
 HOST ?= 127.0.0.1
@@ -57,6 +57,9 @@ check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, and who may import who
 
 bench: $(RUN_STAMP) $(DEV_STAMP) chromium  ## time the app on this machine
 	$(OFFLINE) $(PY) -m benchmarks.app
+
+bench-heads: $(RUN_STAMP) $(DEV_STAMP)  ## time and memory of attention outputs, beside transformers in eager mode (6 GB)
+	$(OFFLINE) $(PY) -m benchmarks.attention
 
 train-mini: $(RUN_STAMP)  ## train the embedded model anew from the proteins in DATA, and measure it
 	$(PY) -m training.prepare $(DATA) --example esmviz/assets/example/example.fasta

@@ -39,15 +39,19 @@ WAYS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, default=list(WAYS), help="plain and sdpa always run"
+    )
     parser.add_argument("--child", choices=WAYS)
     arguments = parser.parse_args()
     if arguments.child:
         print(json.dumps(measured(arguments.child)))
         return
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    ways = [way for way in WAYS if way in {"plain", "sdpa", *arguments.ways}]
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     start = description()
     for number in range(arguments.rounds):
-        for way in list(WAYS)[:: 1 if number % 2 == 0 else -1]:
+        for way in ways[:: 1 if number % 2 == 0 else -1]:
             found[way].append(in_a_process(way))
             print(f"round {number + 1}: {WAYS[way]}: {found[way][-1]}", file=sys.stderr, flush=True)
     print(f"{time.strftime('%Y-%m-%d')}. {start}\n\n{report(found)}")
@@ -70,7 +74,8 @@ def report(found: dict[str, list[dict[str, float]]]) -> str:
         "| way | CPU time | to plain | wall time | to plain | peak over the weights | beyond plain |",
         "|---|---|---|---|---|---|---|",
     ]
-    for way, name in WAYS.items():
+    for way in found:
+        name = WAYS[way]
         plain = middle["plain" if name.startswith("esmviz") else "sdpa"]
         one, cpu = middle[way], [run["cpu"] for run in found[way]]
         lines.append(
@@ -99,7 +104,6 @@ def runner(way: str) -> Callable[[int], Any]:
     """A function that runs a protein of so many residues."""
     import torch
 
-    from esmviz.models import attention
     from esmviz.models.base import tokens
     from esmviz.types import ProteinRecord
 
@@ -107,7 +111,7 @@ def runner(way: str) -> Callable[[int], Any]:
         return ProteinRecord("p", ("MKVLAWGHDESTRINYPQFC" * length)[:length])
 
     if name := {"sdpa": "sdpa", "eager": "eager", "eager_contacts": "eager"}.get(way):
-        model = network(name)
+        model = reference(name)
 
         @torch.inference_mode()
         def theirs(length: int) -> Any:
@@ -118,8 +122,7 @@ def runner(way: str) -> Callable[[int], Any]:
             return model(ids, attention_mask=ones, output_attentions=way == "eager")
 
         return theirs
-    attention.register()
-    backend, request = engine(network(attention.NAME)), requests()[way]
+    backend, request = engine(), requests()[way]
     return lambda length: list(backend.run([record(length)], request))
 
 
@@ -139,7 +142,7 @@ def requests() -> dict[str, Any]:
     return {way: Request(logits=True, probes=some) for way, some in probes.items()}
 
 
-def network(attention: str) -> Any:
+def reference(attention: str) -> Any:
     """``EsmForMaskedLM`` of that shape with random weights, filled from one block: drawing 652 million takes longer
     than the pass.
     """
@@ -178,13 +181,16 @@ def network(attention: str) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def engine(model: Any) -> Any:
+def engine() -> Any:
+    """The backend with the same weights."""
     from esmviz.models.catalog import CATALOG
-    from esmviz.models.esm import EsmNetwork, fuse_gelu
+    from esmviz.models.esm import EsmNetwork
+    from esmviz.models.layouts import settled
     from esmviz.models.transformer import TransformerBackend
 
-    fuse_gelu(model)
-    return TransformerBackend(CATALOG["esm2-650m"], "random", EsmNetwork(model))
+    model = reference("sdpa")
+    network = EsmNetwork.of(settled(model.config.to_dict()), dict(model.state_dict()))
+    return TransformerBackend(CATALOG["esm2-650m"], "random", network)
 
 
 def processor_seconds() -> float:

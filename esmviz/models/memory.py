@@ -49,7 +49,7 @@ def run_bytes(spec: ModelSpec, records: Sequence[ProteinRecord], request: Reques
     cells = sum((len(record) + 2) ** 2 for record in records)
     n_maps = sum(map(_n_maps, request.probes))
     largest = max(((len(record) + 2) ** 2 for record in records), default=0)
-    portion = 2 * max(WEIGHTS_BYTES, 4 * largest) if request.probes else 0
+    portion = max(WEIGHTS_BYTES, 4 * largest) if request.probes else 0
     return 4 * (n_tokens * spec.d_model * n_widths + cells * n_maps) + portion
 
 
@@ -58,9 +58,7 @@ def _n_maps(probe: Probe) -> int:
     match probe:
         case KeepHeads(heads=heads):
             return len(heads)
-        case OverHeads():
-            return 2
-        case ContactHead():
+        case OverHeads() | ContactHead():
             return 3
         case Rollout():
             return 4

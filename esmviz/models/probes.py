@@ -134,27 +134,31 @@ class Thumbnailer(_AllHeads):
 
 class ContactRegression(_AllHeads):
     """``ContactHead``: logistic regression over all symmetrised, APC-corrected heads (Rao et al. 2021,
-    doi:10.1101/2020.12.15.422761), added up head by head. ``weights`` is (n_layers, H).
+    doi:10.1101/2020.12.15.422761). ``weights`` is (n_layers, H).
+
+    The sum over heads of w (a + aᵀ - r rᵀ / s), with r the row sums of a + aᵀ and s their total, is taken apart: the
+    first part is summed as it is and made symmetric at the end, the last is one product of matrices for all heads.
     """
 
     def __init__(self, weights: Tensor, bias: Tensor) -> None:
         self.layers = frozenset(range(1, len(weights) + 1))
         self._weights, self._bias = weights, bias
-        self._logit: Tensor | None = None
+        self._half: Tensor | None = None  # of tokens; with its transpose, the logit
 
     def add(self, layer: int, heads: Sequence[int], attention: Tensor) -> None:
-        weights, found = self._weights[layer - 1].to(attention.device), _residues(attention)
-        if self._logit is None:
-            self._logit = torch.zeros_like(found[0])
-        for head, one in zip(heads, found, strict=True):
-            symmetric = one + one.T
-            rows = symmetric.sum(0)
-            symmetric.sub_(torch.outer(rows, rows).div_(rows.sum()))
-            self._logit.add_(symmetric.mul_(weights[head]))
+        weights = self._weights[layer - 1, list(heads)].to(attention.device)
+        if self._half is None:
+            self._half = torch.zeros_like(attention[0])
+        self._half.view(-1).addmv_(attention.flatten(1).T, weights)
+        found = _residues(attention)
+        rows = found.sum(-1) + found.sum(-2)
+        shares = rows * (weights / rows.sum(-1))[:, None]
+        _residues(self._half).addmm_(shares.T, rows, alpha=-0.5)
 
     def result(self) -> Tensor:
-        assert self._logit is not None
-        return self._logit.add_(self._bias.to(self._logit.device)).sigmoid_()
+        assert self._half is not None
+        half = _residues(self._half)
+        return (half + half.T).add_(self._bias.to(half.device)).sigmoid_()
 
 
 class Roller(_AllHeads):

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from esmviz.errors import ModelUnavailableError
+from esmviz.errors import ModelUnavailableError, OutputNotProvidedError
 from esmviz.models import memory
 from esmviz.models.attention import Pack
 from esmviz.models.base import MASK, check_length, check_request, read_only, resolve_layers, tokens
@@ -202,6 +202,11 @@ class TransformerBackend:
                 x = network.final_norm(x)
             if kept is not None:
                 kept.take(layer, x)
+        if x.dtype == torch.float16 and not x.isfinite().all():
+            raise OutputNotProvidedError(
+                f"{self.spec.name} leaves the range of float16 here.",
+                "Use float32 or bfloat16 (ESMVIZ_PRECISION).",
+            )
         return x
 
     @torch.inference_mode()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from esmviz.errors import OutputNotProvidedError
 from esmviz.models.esm3 import converted
 from esmviz.models.precision import effective, fastest
 from esmviz.models.transformer import TransformerBackend
@@ -116,6 +117,20 @@ def test_a_precision_for_everything_keeps_no_other_weights(backends, mixed):
         [output] = forced.run(mixed[:1], request)
         assert output.precision == "float16"
     assert {int(p) for some, _ in forced.run_masked(mixed[0], [3, 1]) for p in some} == {1, 3}
+
+
+def test_numbers_beyond_float16_are_an_error_and_no_result(backends, mixed, monkeypatch):
+    backend = backends["esm2"]
+    forced = TransformerBackend(backend.spec, "r", backend._networks["float32"], override="float16")
+    network = forced._networks["float16"]
+    run = type(network).block
+    monkeypatch.setattr(type(network), "block", lambda self, *rest: run(self, *rest) * 70_000)
+    with pytest.raises(OutputNotProvidedError, match="leaves the range of float16"):
+        list(forced.run(mixed[:1], VECTORS))
+    with pytest.raises(OutputNotProvidedError, match="ESMVIZ_PRECISION"):
+        list(forced.run_masked(mixed[0], [1]))
+    [output] = backend.run(mixed[:1], Request(logits=True))
+    assert np.isfinite(output.logits).all()
 
 
 def test_a_copy_in_another_precision_never_copies_the_float32_weights(references, monkeypatch):

@@ -182,7 +182,7 @@ def test_one_protein_that_cannot_fit_is_refused_with_both_figures_before_it_runs
     monkeypatch.setattr(memory, "free_bytes", lambda device: GIB)
     monkeypatch.setattr(backend, "_forward_to", lambda *_: pytest.fail("it ran"))
     with pytest.raises(
-        OutOfMemoryError, match=r"titin \(34350 residues\) alone.*13\.3 GiB needed, 1\.0 GiB free"
+        OutOfMemoryError, match=r"titin \(34350 residues\) alone.*8\.9 GiB needed, 1\.0 GiB free"
     ):
         list(backend.run([record], Request(probes=(KeepHeads(1, (0,)),))))
 
