@@ -168,7 +168,7 @@ class BiolmBackend:
         found = {
             row.get("layer"): row.get(key)
             for row in (rows if isinstance(rows, list) else [])
-            if isinstance(row, dict)
+            if isinstance(row, dict) and isinstance(row.get("layer"), int)
         }
         wanted = [layer - self._first_layer for layer in resolve_layers(request.layers, self.spec)]
         return np.stack(

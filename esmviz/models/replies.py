@@ -34,7 +34,7 @@ def numbers(
     try:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
             array = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last for a whole number of hundreds of digits
         raise ServiceError(f"{what} in the server's reply are no array of numbers.") from None
     while is_batch_of_one and array.ndim > len(shape) and array.shape[0] == 1:
         array = array[0]

@@ -159,6 +159,7 @@ BROKEN = {
     "a ragged row": {"results": [TRUE | {"logits": [[0.0] * 20, [0.0] * 19]}]},
     "not a number": {"results": [TRUE | {"logits": [[float("nan")] * 20] * 2}]},
     "infinite": {"results": [TRUE | {"logits": [[1e300] * 20] * 2}]},
+    "beyond any float": {"results": [TRUE | {"logits": [[10**400] * 20] * 2}]},
     "null": {"results": [TRUE | {"logits": [[None] * 20] * 2}]},
     "text": {"results": [TRUE | {"logits": [["x"] * 20] * 2}]},
     "an object": {"results": [TRUE | {"logits": {"0": 1}}]},
@@ -175,9 +176,10 @@ def test_a_reply_of_another_form_is_an_error_that_names_the_protein(hosted, body
         list(remote.run(RECORDS[:1], Request(logits=True)))
 
 
-def test_layers_that_do_not_come_are_an_error(hosted):
+@pytest.mark.parametrize("layer", [1, [2], {"2": 2}, "2"])
+def test_layers_that_do_not_come_are_an_error(hosted, layer):
     remote, server = hosted("biolm")
-    server.script = [(200, {}, json.dumps({"results": [{"embeddings": [{"layer": 1}]}]}).encode())]
+    server.script = [(200, {}, json.dumps({"results": [{"embeddings": [{"layer": layer}]}]}).encode())]
     with pytest.raises(ServiceError, match=r"no embeddings of layer 2"):
         list(remote.run(RECORDS[:1], Request(layers=(2,), pooling="mean")))
 
