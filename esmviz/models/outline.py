@@ -30,7 +30,10 @@ MAPPING = "collections OrderedDict"
 SETTINGS = "argparse Namespace"
 
 # What a file that is cut off, or of another kind, makes of the steps below.
-BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile)
+BROKEN = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile),
+    *(RuntimeError, MemoryError),  # a zip of another version or with a password; a length that got damaged
+)
 
 SKIPPED = {"PROTO", "FRAME", "STOP"}
 LITERALS = {

@@ -113,6 +113,17 @@ def test_a_description_that_unpacks_to_gigabytes_is_not_read(tmp_path):
         outline(tmp_path / "x.pt")
 
 
+def test_a_damaged_zip_is_refused(tmp_path):
+    """zipfile has RuntimeError for a password and NotImplementedError for a version: one file must not hide the list."""
+    path = saved(tmp_path / "x.pt", {"x": torch.zeros(3)})
+    whole = path.read_bytes()
+    entry = whole.index(b"PK\x01\x02")  # the first in the central directory
+    for at, value in ((6, 99), (8, 1)):  # version needed, flags
+        path.write_bytes(whole[: entry + at] + bytes([value]) + whole[entry + at + 1 :])
+        with pytest.raises(CorruptCheckpointError, match="truncated or no file of torch"):
+            outline(path)
+
+
 def test_a_changed_file_is_read_again(tmp_path):
     path = saved(tmp_path / "x.pt", {"x": torch.zeros(3)})
     assert outline(path)["x"].shape == (3,)
