@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from esmviz.errors import SequenceTooLongError
-from esmviz.models.base import Backend, check_request, read_only
+from esmviz.models.base import Backend, check_request, outputs_of, read_only
 from esmviz.models.windows import PairMean, ResidueMean, most_central, windowing
 from esmviz.types import (
     ContactHead,
@@ -128,13 +128,15 @@ def check_windows(
     Raises
     ------
     SequenceTooLongError
-        Names the models of ``others`` that take the protein in one piece, or the setting.
+        Names the models of ``others`` that give this of the protein in one piece, or the setting.
     """
     what = _needs_the_whole(request, spec) if windows else ""
     if not what:
         return
     able = [
-        name for name, other in (others or {}).items() if len(record) <= (other.max_residues or len(record))
+        name
+        for name, other in (others or {}).items()
+        if outputs_of(request) <= other.provides and len(record) <= (other.max_residues or len(record))
     ]
     hint = "Take a part of it"
     if spec.max_residues is None or len(record) <= spec.max_residues:

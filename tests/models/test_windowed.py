@@ -206,8 +206,9 @@ def test_what_cannot_be_put_together_is_refused_at_once():
     assert backend.backend.n_calls == 0
     [output] = backend.run([protein(10)], request)
     assert output.probes
-    with pytest.raises(SequenceTooLongError, match="takes it in one piece: fake"):
-        check_windows(protein(11), spread(11, 10), request, long, {"short": long, "fake": SPEC})
+    others = {"short": long, "fake": SPEC, "blind": replace(SPEC, provides=frozenset({"logits"}))}
+    with pytest.raises(SequenceTooLongError, match=r"takes it in one piece: fake\.$"):
+        check_windows(protein(11), spread(11, 10), request, long, others)
     with pytest.raises(SequenceTooLongError, match="ESMVIZ_WINDOW_ABOVE"):
         WindowedBackend(FakeBackend(), 10).run([protein(11)], request)
 
