@@ -99,6 +99,8 @@ def _snapshot(spec: ModelSpec) -> _Snapshot:
     from huggingface_hub import HfApi, hf_hub_download
 
     with _reaching(spec):
+        # Without a network this fails at once, while the next call tries again for half a minute.
+        HfApi().model_info(spec.repo_id, revision=spec.revision)
         commit = Path(hf_hub_download(spec.repo_id, "config.json", revision=spec.revision)).parent.name
         info = HfApi().model_info(spec.repo_id, revision=commit, files_metadata=True)
     files = info.siblings or ()
