@@ -46,21 +46,21 @@ def show_mutations(choice, provenance, logits, scheme, part, panel):
 
 def show_expectation(choice, provenance, logits, scheme, part, panel):
     record, show = choice.record, st.session_state["show_logits"]
+    order = st.session_state.get("row_order", "field")
     entropy = expectation.entropy(probabilities := expectation.probabilities(logits))
     wild = expectation.wild_type_log_probability(logits, record.sequence)
     ranks = expectation.wild_type_rank(logits, record.sequence)
     profile = {"entropy_bits": entropy, "wild_type_log_probability": wild, "wild_type_rank": ranks}
     values, view = {
-        "probabilities": (probabilities, views.probability_heatmap),
+        "probabilities": (probabilities, partial(views.probability_heatmap, row_order=order)),
         "entropy": (entropy, views.entropy_profile),
         "wild type": (wild, partial(views.wild_type_profile, ranks=ranks[part])),
     }[show]
     drawn, edges = parts.drawn_stretch(values, part)
-    figure = view(drawn, record, provenance, edges=edges, note=scheme)
     picture, side = st.columns([3, 1.2], gap="medium")
     with picture:
         panel(
-            figure,
+            view(drawn, record, provenance, edges=edges, note=scheme),
             text=ui.texts.EXPECTATION[show],
             columns=lambda: {**ui.tables.amino_acids(probabilities, record), **profile},
             arrays={"logits": logits, "amino_acids": ui.tables.AMINO_ACID_ARRAY, **profile},

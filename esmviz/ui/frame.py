@@ -224,9 +224,8 @@ def pick_layer(choice: Choice, lowest: int = 1) -> int:
     session, layers = choice.session, choice.spec.layers
     lowest, highest = max(lowest, layers[0]), layers[-1]
     if not lowest <= choice.layer <= highest:
-        st.warning(
-            f"This page has layers {lowest} to {highest} of {choice.spec.name}; layer {choice.layer} was asked for."
-        )
+        asked = f"layer {choice.layer} was asked for"
+        st.warning(plain(f"This page has layers {lowest} to {highest} of {choice.spec.name}; {asked}."))
         session.choose(layer=None)
     tip = "Layer 0 is the input embedding, the last is after the final norm." if lowest == 0 else None
     if lowest < highest:  # a slider needs two ends

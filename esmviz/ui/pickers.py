@@ -34,7 +34,8 @@ def pick_head(choice: Choice) -> int:
     """The head slider: 1-based for people, the 0-based head comes back."""
     session, n_heads = choice.session, choice.spec.n_heads
     if not 0 <= session.head < n_heads:
-        st.warning(f"{choice.spec.name} has heads 1 to {n_heads}; head {session.head + 1} was asked for.")
+        asked = f"head {session.head + 1} was asked for"
+        st.warning(plain(f"{choice.spec.name} has heads 1 to {n_heads}; {asked}."))
         session.choose(head=0)
     if n_heads > 1:
         follow = session.follow("head", session.head + 1, lambda number: number - 1)
@@ -119,8 +120,9 @@ def wants_all(choice: Choice, verb: str, slot: str) -> bool:
     small = is_here and n_residues * spec.n_parameters < SMALL_WORK
     if small or st.session_state.get(f"{slot}_asked") == asked:
         return True
+    work = f"{len(records):,} proteins with {n_residues:,} residues through {spec.title or spec.name}"
     st.info(
-        f"{len(records):,} proteins with {n_residues:,} residues through {spec.title or spec.name} take a while. "
+        f"{plain(work)} take a while. "
         "The button in the sidebar starts it; you can walk the other pages meanwhile."
     )
     return False

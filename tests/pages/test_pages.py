@@ -19,6 +19,7 @@ from esmviz.settings import Settings
 from esmviz.types import HeadStatistic, Request
 from esmviz.ui import resources
 from esmviz.ui.frame import PAGES as INFOS
+from esmviz.views.mutations import ROW_ORDERS
 from esmviz.workbench import Workbench
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
@@ -260,6 +261,15 @@ def test_each_view_of_logits(app, show):
     settled(at.selectbox(key="show_logits").set_value(show).run())
     assert not at.exception
     assert len(figures(at)) == 1
+
+
+@pytest.mark.parametrize("show", ["mutations", "probabilities"])
+def test_rows_stand_in_the_order_that_was_picked(app, show):
+    at = app("logits")
+    settled(at.selectbox(key="show_logits").set_value(show).run())
+    assert json.loads(figures(at)[0])["data"][0]["y"] == list(ROW_ORDERS["field"])
+    settled(at.selectbox(key="row_order").set_value("alphabet").run())
+    assert json.loads(figures(at)[0])["data"][0]["y"] == list(ROW_ORDERS["alphabet"])
 
 
 @pytest.fixture
