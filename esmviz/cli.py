@@ -202,6 +202,43 @@ def predict(
 
 @app.command()
 @_told
+def measure(
+    source: Input,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="NAME_OR_PATH", help="Again for another.")
+    ] = None,
+    device: Device = "auto",
+    precision: PrecisionName = "auto",
+    strict: Strict = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All that was measured, for programs.")] = False,
+) -> None:
+    """Measure models on the first proteins: residues embedded a second, memory, pseudo-perplexity."""
+    import json
+    import os
+    from dataclasses import asdict
+
+    from esmviz.measuring import comparison
+
+    nowhere = Path(os.devnull)  # a run that writes no file
+    run = _run(source, nowhere, ("",), (model or [""])[0], device, precision, None, strict)
+    measured = run.measure(model or [run.model])
+    if as_json:
+        rows = [{**asdict(m), "residues_per_second": m.residues_per_second} for m in measured]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for m in measured:
+        memory = "unknown" if m.memory_bytes is None else f"{m.memory_bytes / 1e9:.2f} GB"
+        perplexity = "none" if m.pseudo_perplexity is None else f"{m.pseudo_perplexity:.2f}"
+        typer.echo(
+            f"{m.model}: {m.residues_per_second:,.0f} residues/s, memory {memory}, pseudo-perplexity {perplexity} "
+            f"({m.n_proteins} proteins, {m.n_residues:,} residues, {m.n_masked} masked; {m.device}, {m.precision})"
+        )
+    if len(measured) == 2:
+        typer.echo(comparison(*measured))
+
+
+@app.command()
+@_told
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="All that is known, for programs.")] = False,
 ) -> None:

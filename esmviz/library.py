@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
-from esmviz.answers import Answers, model_cache
+from esmviz.answers import Answers, digest, model_cache
 from esmviz.checks import checker
+from esmviz.errors import InvalidSequenceError, ModelUnavailableError, OutputNotProvidedError
 from esmviz.jobs import Context, Job, Queue
+from esmviz.measuring import Measurement, can_measure, measure_steps, part_to_measure, subject
 from esmviz.models.base import ModelStatus
 from esmviz.models.windowed import WindowedBackend
 from esmviz.results import Results
 from esmviz.settings import Settings
-from esmviz.types import ModelSpec, ProteinRecord, Provenance, Request, Windows
+from esmviz.types import ModelSpec, Precision, ProteinRecord, Provenance, Request, Windows
 from esmviz.uploads import Limits
 from esmviz.warming import warm_up
 
@@ -91,8 +93,13 @@ class Library:
         return Provenance(model, revision, precision, layer, head, windows)
 
     def submit_download(self, model: str, *, visitor: str = "", slot: str = "") -> Job:
-        """Bring a model's files to this machine; progress in bytes."""
+        """Bring a model's files to this machine; progress in bytes. Where the settings forbid it, an error says so."""
         self.spec(model)
+        if not self.settings.allow_downloads:
+            raise ModelUnavailableError(
+                f"{model} is not downloaded: ESMVIZ_ALLOW_DOWNLOADS is 0 on this server.",
+                "Whoever runs it can fetch the model.",
+            )
 
         def function(context: Context) -> None:
             self.models.download(
@@ -101,6 +108,48 @@ class Library:
 
         return self.queue.submit("download", model, function, visitor=visitor, slot=slot)
 
+    def measure(
+        self, records: Sequence[ProteinRecord], model: str, precision: Precision = "auto"
+    ) -> Measurement:
+        """Speed of embedding, memory and pseudo-perplexity of a model on the first proteins of a set, measured anew.
+
+        Raises
+        ------
+        OutputNotProvidedError
+            For a model that gives no hidden states, or runs on another server.
+        """
+        measurement: Measurement = self.submit_measure(records, model, precision).result()
+        return measurement
+
+    def submit_measure(
+        self,
+        records: Sequence[ProteinRecord],
+        model: str,
+        precision: Precision = "auto",
+        *,
+        visitor: str = "",
+        slot: str = "",
+    ) -> Job:
+        """``measure`` as a job; what it refuses is raised here, at once."""
+        if not can_measure(self.spec(model)):
+            able = [name for name, spec in self.specs().items() if can_measure(spec)]
+            raise OutputNotProvidedError(
+                f"{model} does not embed proteins on this machine.", f"Models that do: {', '.join(able)}."
+            )
+        if not records:
+            raise InvalidSequenceError("There is no protein.", "Upload some first.")
+        part, precision = part_to_measure(records), self._precision(precision)
+
+        def function(context: Context) -> Generator[None, None, Measurement]:
+            override = self.settings.precision
+            return measure_steps(self.backend(model), part, precision, context, override=override)
+
+        key = digest("measure", model, precision, subject(part))
+        return self.queue.submit(model, key, function, visitor=visitor, slot=slot)
+
     def warm_up(self) -> None:
         """Load the default model, then compile UMAP, behind the scenes."""
         warm_up(self.settings.default_model, self.backend, self.queue)
+
+    def _precision(self, precision: Precision) -> Precision:
+        return self.settings.precision if precision == "auto" else precision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from esmviz import __version__
 from esmviz.analysis.predictions import probabilities
 from esmviz.errors import InvalidSequenceError, OutOfMemoryError, ProteinRefusedError, SequenceTooLongError
 from esmviz.labels import windows_label
+from esmviz.measuring import Measurement
 from esmviz.sequences import read_fasta
 from esmviz.surroundings import check_place, peak_memory_mb, say
 from esmviz.types import (
@@ -145,6 +146,11 @@ class Run:
             return probabilities(output.predictions, predictor.problem)
 
         self._write(writer, records, self._picked(request, pick))
+
+    def measure(self, models: Sequence[str]) -> list[Measurement]:
+        """Speed, memory and pseudo-perplexity of models on the records, one model after the other; writes no file."""
+        records = self._records(Request(layers=(-1,), pooling="mean", precision=self.precision))
+        return [self.workbench.measure(records, model, self.precision) for model in models]
 
     def _records(self, request: Request) -> list[ProteinRecord]:
         """The records that can go with; loads the model, so that loading is not counted as inference."""

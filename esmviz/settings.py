@@ -32,6 +32,8 @@ class Settings:
         ``auto``, or one precision for everything.
     offline : bool
         Never ask the hub for anything, and send nothing to a server that hosts models.
+    allow_downloads : bool
+        Let visitors download models of the catalogue onto this machine's disk.
     max_upload_mb, max_records, max_residues, max_length : int
         Limits of one upload: megabytes after decompression, records, residues in all, residues of one protein.
     max_map_residues : int
@@ -61,6 +63,7 @@ class Settings:
     device: str = "auto"
     precision: Precision = "auto"
     offline: bool = False
+    allow_downloads: bool = True
     max_upload_mb: int = 50
     max_records: int = 10_000
     max_residues: int = 5_000_000

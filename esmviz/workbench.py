@@ -197,6 +197,3 @@ class Workbench(Library):
         request = Request(layers=(layer,), pooling=pooling, precision=precision)
         check_request(request, self.spec(model), self.specs())
         return self._normal(model, request)
-
-    def _precision(self, precision: Precision) -> Precision:
-        return self.settings.precision if precision == "auto" else precision

@@ -21,7 +21,7 @@ ROOMS = {
     **{name: {name} for name in ("errors", "labels", "settings", "analysis", "models", "jobs", "views")},
     "export": {"export", "writers"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
-    | {"warming"},
+    | {"warming", "measuring"},
     "ui": {"ui"},
     "cli": {"cli", "runs", "surroundings"},
 }

@@ -19,6 +19,7 @@ from esmviz.errors import (
     OutputNotProvidedError,
     SequenceTooLongError,
 )
+from esmviz.models.memory import UNKNOWN
 from esmviz.types import (
     AMINO_ACIDS,
     ContactHead,
@@ -96,6 +97,11 @@ class ModelStatus:
     fits: bool
     reason: str = ""
     download_bytes: int = 0
+
+    @property
+    def tells_free(self) -> bool:
+        """Whether the system says how much memory is free."""
+        return self.free_bytes < UNKNOWN
 
 
 def tokens(record: ProteinRecord) -> NDArray[np.int64]:

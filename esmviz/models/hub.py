@@ -20,6 +20,7 @@ WAYS_OUT = (
 )
 TEXTS = (".json", ".txt")
 WEIGHTS = (".safetensors", ".bin", ".pth")
+PIECE_BYTES = 2**18
 
 Progress = Callable[[int, int], None]
 Cancel = Callable[[], bool]
@@ -76,10 +77,22 @@ def download(specs: Sequence[ModelSpec], progress: Progress, cancel: Cancel) -> 
     CorruptCheckpointError
         When a file's hash is neither the recorded one nor, without a record, the stated one; the file is removed.
     """
+    _over_plain_http()
     snapshots = [_snapshot(spec) for spec in specs]
     counter = _Counter(sum(sum(snapshot.sizes.values()) for snapshot in snapshots), progress, cancel)
     for snapshot in snapshots:
         _fetch(snapshot, counter)
+
+
+def _over_plain_http() -> None:
+    """Xet, the hub's other transport, swallows what the progress bar raises: a cancelled download would run on
+    (huggingface/huggingface_hub#4632), and it counts each byte twice. By HTTP the bar is told, and may stop the
+    download, after each piece, which is made small for slow lines.
+    """
+    from huggingface_hub import constants
+
+    constants.HF_HUB_DISABLE_XET = True
+    constants.DOWNLOAD_CHUNK_SIZE = PIECE_BYTES
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,15 @@ def half_bytes(spec: ModelSpec) -> int:
     return spec.n_parameters * HALF_BYTES
 
 
+def weights_bytes(spec: ModelSpec, used: str, override: Precision = "auto") -> int:
+    """Weights in memory once a model has run in a precision: the float32 ones stay beside a copy of them, unless
+    ``override`` is the one precision of everything.
+    """
+    if used == "float32":
+        return spec.n_parameters * 4
+    return half_bytes(spec) + (spec.n_parameters * 4 if override == "auto" else 0)
+
+
 def run_bytes(spec: ModelSpec, records: Sequence[ProteinRecord], request: Request) -> int:
     """Memory of one pass over a row of proteins beyond the weights, estimated from sizes measured on ESM-2 and ESM C."""
     keeps = request.keep_residues or request.pooling is None

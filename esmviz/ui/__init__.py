@@ -1,7 +1,7 @@
 """Streamlit glue: what the pages say, in the words they say it with."""
 
 from esmviz.labels import caption
-from esmviz.ui import intake, model_catalogue, structures, tables, texts
+from esmviz.ui import intake, measurements, model_catalogue, structures, tables, texts
 from esmviz.ui.attention_choice import open_head, pick_look
 from esmviz.ui.computing import (
     check_map,
@@ -45,6 +45,7 @@ __all__ = [
     "link",
     "list_of_proteins",
     "masked_logits",
+    "measurements",
     "model_catalogue",
     "open_head",
     "opened",

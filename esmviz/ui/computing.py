@@ -10,12 +10,14 @@ import streamlit as st
 
 from esmviz.errors import SequenceTooLongError
 from esmviz.jobs import Job
+from esmviz.measuring import Measurement
 from esmviz.types import (
     EmbeddingSet,
     FloatArray,
     IntArray,
     ModelOutput,
     Pooling,
+    Precision,
     Projection,
     ProteinRecord,
     Provenance,
@@ -130,6 +132,25 @@ def check_map(*records: ProteinRecord) -> None:
             )
 
 
+def download(model: str) -> None:
+    """Bring a model's files to this machine."""
+    _anew("download", model, partial(workbench().submit_download, model))
+
+
+def measure(records: tuple[ProteinRecord, ...], model: str, precision: Precision) -> Measurement:
+    """Speed, memory and pseudo-perplexity of a model on a set, measured now."""
+    asked = (records, model, precision)
+    measurement: Measurement = _anew("measure", asked, partial(workbench().submit_measure, *asked))
+    return measurement
+
+
+def _anew(slot: str, asked: object, submit: Callable[..., Job]) -> Any:
+    """``_awaited``, and its job forgotten: who asks again wants it done again."""
+    result = _awaited(slot, asked, submit)
+    workbench().queue.release(sessions.current().visitor, slot)
+    return result
+
+
 def _need_consent(choice: Choice) -> None:
     """Nothing goes to another machine before the visitor has said so: a link can choose a model, too."""
     host, session = choice.spec.host, choice.session
@@ -199,8 +220,3 @@ def _words(progress: Any, status: str) -> str:
 def _cancel(job: Job, slot: str, asked: object, session: sessions.Session) -> None:
     session.cancelled[slot] = asked
     workbench().queue.release(session.visitor, slot)
-
-
-def download(model: str) -> None:
-    """Bring a model's files to this machine."""
-    _awaited("download", model, lambda **who: workbench().submit_download(model, **who))

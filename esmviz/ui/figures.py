@@ -157,6 +157,11 @@ def _download(
     st.download_button(label, data, file_name, mime, key=f"download_{key}{suffix}", on_click="ignore")
 
 
+def download_csv(name: str, subject: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    """A table alone, as a file."""
+    _download("CSV", lambda: export.csv_bytes(columns), f"{name}-{subject}", "csv", "text/csv", f"{name}_")
+
+
 def _with_windows(text: tuple[str, str, str], provenance: Provenance) -> tuple[str, str, str]:
     return (f"{text[0]}\n\n{texts.WINDOWS}", *text[1:]) if provenance.windows else text
 

@@ -7,30 +7,56 @@ from typing import Any
 import streamlit as st
 
 from esmviz.errors import EsmvizError
-from esmviz.types import ModelSpec
+from esmviz.types import ModelSpec, Output
 from esmviz.ui import computing
-from esmviz.ui.errors import plain
+from esmviz.ui.errors import plain, show
+from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
 GIGABYTE = 1e9
+GIVES: dict[Output, str] = {  # in the words of the pages, in their order
+    "logits": "logits",
+    "hidden_states": "vectors",
+    "attentions": "attention",
+    "contacts": "contacts",
+    "structure": "structure",
+    "predictions": "predictions",
+}
+NUMBER, TEXT, LINK = (getattr(st.column_config, f"{kind}Column") for kind in ("Number", "Text", "Link"))
+COLUMNS: dict[str, Any] = {
+    "model": TEXT(pinned=True, width=150),
+    "here": TEXT(width=60, help="On this machine, or hosted by another."),
+    "needs (GB)": NUMBER(width=85, format="%.2f", help="Memory, estimated in float32."),
+    "fits": TEXT(width=45, help="Into the memory that is free now."),
+    "parameters (M)": NUMBER(width=110, format="%.1f"),
+    "layers": NUMBER(width=55),
+    "heads": NUMBER(width=55),
+    "width": NUMBER(width=55),
+    "limit": NUMBER(width=60, help="Longest protein in one piece; longer ones run in windows. Empty: none."),
+    "trained to": NUMBER(width=75, help="Residues of the longest protein in training, where known."),
+    "Spearman": NUMBER(
+        width=80, format="%.3f", help="On mutations: published mean over the 217 assays of ProteinGym."
+    ),
+    "licence": TEXT(width=65),
+    "card": LINK(width=50, display_text="card", help="Licence and details where the model is published."),
+}
 
 
 def table(session: Session) -> None:
     """One row for each model; a click chooses it for all pages."""
-    specs = workbench().specs()
-    rows = [_row(spec) for spec in specs.values()]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    specs = sorted(workbench().specs().values(), key=lambda spec: bool(spec.host))
+    rows = [_row(spec) for spec in specs]
 
-    def picked() -> (
-        None
-    ):  # only a click counts: the mark stays in the table while the choice moves on elsewhere
+    def picked() -> None:  # only a click counts: the mark stays while the choice moves on elsewhere
         marked = st.session_state["models"].selection.rows
-        if marked and (name := list(specs)[marked[0]]) != session.model:
+        if marked and (name := specs[marked[0]].name) != session.model:
             session.pick(model=name)
 
     st.dataframe(
-        columns,
+        {name: [row[name] for row in rows] for name in rows[0]},
+        column_config=COLUMNS,
+        placeholder="",
         hide_index=True,
         height="content",
         key="models",
@@ -41,36 +67,39 @@ def table(session: Session) -> None:
 
 def _row(spec: ModelSpec) -> dict[str, Any]:
     status = workbench().status(spec.name)
+    has_weights = bool(spec.provides) and not spec.host
     return {
         "model": spec.title or spec.name,
         "here": "hosted" if spec.host else "yes" if status.present else "no",
-        "fits": "yes" if status.fits else "no",
-        "needs (GB)": round(status.needed_bytes / GIGABYTE, 2),
-        "million parameters": round(spec.n_parameters / 1e6, 1),
-        "mutations, Spearman": spec.published_spearman,
-        "layers": spec.n_layers,
-        "heads": spec.n_heads,
-        "width": spec.d_model,
-        "longest protein": _limit(spec),
+        "needs (GB)": status.needed_bytes / GIGABYTE if has_weights else None,
+        "fits": ("yes" if status.fits else "no") if has_weights else "",
+        "parameters (M)": spec.n_parameters / 1e6 or None,
+        "layers": spec.n_layers or None,
+        "heads": spec.n_heads or None,
+        "width": spec.d_model or None,
+        "limit": spec.max_residues,
+        "trained to": spec.trained_residues,
+        "Spearman": spec.published_spearman,
         "licence": spec.licence,
+        "card": spec.url or None,
+        "gives": _gives(spec),
         "name": spec.name,
     }
 
 
-def _limit(spec: ModelSpec) -> str:
-    if spec.max_residues is not None:
-        return f"{spec.max_residues:,}, beyond in windows"
-    return "no limit" if spec.trained_residues is None else f"no limit, trained to {spec.trained_residues:,}"
+def _gives(spec: ModelSpec) -> str:
+    return ", ".join(word for output, word in GIVES.items() if output in spec.provides)
 
 
-def detail(spec: ModelSpec) -> None:
+def detail(choice: Choice) -> None:
     """The chosen model in words, with what is missing to use it."""
+    spec = choice.spec
     status = workbench().status(spec.name)
     st.subheader(plain(spec.title or spec.name), anchor=False)
     if spec.note:
         st.markdown(plain(spec.note))
-    gives = ", ".join(sorted(output.replace("_", " ") for output in spec.provides))
-    st.caption(plain(f"Gives {gives}. Licence: {spec.licence}. Name on the command line: {spec.name}."))
+    gives = f"Gives {_gives(spec)}. Licence: {spec.licence}. " if spec.provides else ""
+    st.caption(plain(f"{gives}Name on the command line: {spec.name}."))
     if spec.url:
         st.link_button("Model card", spec.url)
     if spec.host:
@@ -78,7 +107,8 @@ def detail(spec: ModelSpec) -> None:
             st.warning(plain(status.reason))
         return
     needed, free = status.needed_bytes / GIGABYTE, status.free_bytes / GIGABYTE
-    st.caption(f"Needs about {needed:.1f} GB of memory; {free:.1f} GB are free on this machine.")
+    free_words = f"{free:.1f} GB are free" if status.tells_free else "nobody tells how much is free"
+    st.caption(f"Needs about {needed:.1f} GB of memory; {free_words} on this machine.")
     if status.loaded:
         st.success("Loaded and ready.")
     elif status.reason:
@@ -89,29 +119,40 @@ def detail(spec: ModelSpec) -> None:
         with st.expander("Model card: what it was trained on, and what was measured"):
             st.markdown(spec.card)
     if not status.present:
-        _download(spec, status.download_bytes / GIGABYTE)
+        _download(spec, status.download_bytes, choice.session)
 
 
-def _download(spec: ModelSpec, size: float) -> None:
-    if workbench().settings.offline:
-        st.caption("ESMVIZ_OFFLINE is set, so nothing is downloaded here.")
+def _download(spec: ModelSpec, size: float, session: Session) -> None:
+    settings = workbench().settings
+    if settings.offline or not settings.allow_downloads:
+        why = "ESMVIZ_OFFLINE is 1" if settings.offline else "ESMVIZ_ALLOW_DOWNLOADS is 0"
+        st.caption(f"{why}, so nothing is downloaded here. Whoever runs this server can add the model.")
         return
-    if st.session_state.get("downloading") != spec.name:
-        st.button(
-            f"Download, about {size:.1f} GB",
-            key="run",
-            type="primary",
-            on_click=st.session_state.__setitem__,
-            args=("downloading", spec.name),
-        )
+    is_cancelled = session.cancelled.get("download") == spec.name
+    if is_cancelled:
+        st.info("Cancelled. Files that were complete are kept.")
+    if is_cancelled or session.downloading != spec.name:
+        words = f"{size / GIGABYTE:.1f} GB" if size >= GIGABYTE / 10 else f"{size / 1e6:.0f} MB"
+        _offer(f"Download, about {words}", spec, session)
         return
+    st.caption("Keep this page open. Files that are complete stay when it is closed or cancelled.")
     try:
         computing.download(spec.name)
-    except EsmvizError:
-        st.session_state.pop("downloading")  # or every rerun would try again
-        raise
-    st.session_state.pop("downloading")
-    st.success("Downloaded. It loads at first use.")
+    except EsmvizError as error:
+        session.downloading = ""  # or every rerun would try again
+        show(error)
+        _offer("Try again", spec, session)
+    else:
+        session.downloading = ""
+        st.rerun()
+
+
+def _offer(label: str, spec: ModelSpec, session: Session) -> None:
+    def begin() -> None:
+        session.downloading = spec.name
+        session.cancelled.pop("download", None)
+
+    st.button(label, key="run", type="primary", on_click=begin)
 
 
 def bring_your_own() -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from esmviz import sequences
 from esmviz.label_tables import LabelTable
+from esmviz.measuring import Measurement
 from esmviz.structures import Coordinates
 from esmviz.types import Precision, ProteinRecord
 from esmviz.ui.resources import workbench
@@ -35,6 +36,9 @@ class Session:
     kind: str = "example"
     cancelled: dict[str, object] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
+    downloading: str = ""  # a model
+    to_measure: tuple[str, ...] = ()  # models, one after the other
+    measured: list[tuple[str, Measurement]] = field(default_factory=list)  # with the name of the set
     trusted_hosts: set[str] = field(default_factory=set)  # servers to which the visitor lets sequences go
     has_picked: bool = False  # in a widget, since the last run
 
@@ -51,6 +55,7 @@ class Session:
         if proteins.records and self.record(self.protein) is None:
             self.protein = proteins.records[0].id
         self.cancelled.clear()
+        self.to_measure = ()
 
     def choose(self, **choices: object) -> None:
         """Set choices: from a click in a figure, a link, a button. Another model starts at its last layer."""
