@@ -46,6 +46,7 @@ PoolingName = Annotated[
     Literal["mean", "max", "bos", "none"], typer.Option(help="none: a vector for each residue.")
 ]
 Stats = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write speed and counts.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the same command was stopped.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Write nothing if any record is rejected.")]
 
 
@@ -64,7 +65,7 @@ def _told(command: Callable[P, R]) -> Callable[P, R]:
         except (typer.Exit, typer.BadParameter, BrokenPipeError):
             raise
         except KeyboardInterrupt:
-            text, code = "Stopped; nothing was written.", 130
+            text, code = "Stopped.", 130
         except EsmvizError as error:
             text, code = f"error: {error}", error.exit_code
         except OSError as error:
@@ -102,6 +103,7 @@ def _run(
     precision: str,
     stats: Path | None,
     strict: bool,
+    resume: bool,
 ) -> Run:
     """What all commands with files share; refuses a wrong ending before anything is loaded."""
     if output.suffix.lower() not in suffixes:
@@ -113,7 +115,8 @@ def _run(
     from esmviz.runs import Run
 
     workbench = _workbench(device, precision)
-    return Run(workbench, source, output, model or workbench.settings.default_model, precision, stats, strict)  # type: ignore[arg-type]  # a Literal of the same texts
+    name = model or workbench.settings.default_model
+    return Run(workbench, source, output, name, precision, stats, strict, resume)  # type: ignore[arg-type]  # a Literal of the same texts
 
 
 @app.command()
@@ -128,9 +131,10 @@ def embed(
     precision: PrecisionName = "auto",
     stats: Stats = None,
     strict: Strict = False,
+    resume: Resume = False,
 ) -> None:
     """Write one vector for each protein, or for each residue: OUT.npz, OUT.h5 or OUT.csv."""
-    run = _run(source, output, (".npz", ".h5", ".csv"), model, device, precision, stats, strict)
+    run = _run(source, output, (".npz", ".h5", ".csv"), model, device, precision, stats, strict, resume)
     if pooling == "none" and output.suffix.lower() == ".csv":
         raise typer.BadParameter(
             "a table has one vector for each protein; write .npz or .h5.", param_hint="-o"
@@ -148,9 +152,10 @@ def logits(
     precision: PrecisionName = "auto",
     stats: Stats = None,
     strict: Strict = False,
+    resume: Resume = False,
 ) -> None:
     """Write raw logits (L, 20) of each protein, and the amino_acids of their columns: OUT.npz."""
-    _run(source, output, (".npz",), model, device, precision, stats, strict).logits()
+    _run(source, output, (".npz",), model, device, precision, stats, strict, resume).logits()
 
 
 @app.command()
@@ -165,9 +170,10 @@ def attention(
     precision: PrecisionName = "auto",
     stats: Stats = None,
     strict: Strict = False,
+    resume: Resume = False,
 ) -> None:
     """Write attention of one layer: (L, L) with --head, else (H, L, L). Rows are queries: OUT.npz."""
-    _run(source, output, (".npz",), model, device, precision, stats, strict).attention(layer, head)
+    _run(source, output, (".npz",), model, device, precision, stats, strict, resume).attention(layer, head)
 
 
 @app.command()
@@ -180,9 +186,10 @@ def contacts(
     precision: PrecisionName = "auto",
     stats: Stats = None,
     strict: Strict = False,
+    resume: Resume = False,
 ) -> None:
     """Write contact probabilities (L, L) where the model has a contact head: OUT.npz."""
-    _run(source, output, (".npz",), model, device, precision, stats, strict).contacts()
+    _run(source, output, (".npz",), model, device, precision, stats, strict, resume).contacts()
 
 
 @app.command()
@@ -195,9 +202,10 @@ def predict(
     precision: PrecisionName = "auto",
     stats: Stats = None,
     strict: Strict = False,
+    resume: Resume = False,
 ) -> None:
     """Write what a classifier or a regression of your own says of each protein or residue: OUT.csv or OUT.npz."""
-    _run(source, output, (".csv", ".npz"), model, device, precision, stats, strict).predict()
+    _run(source, output, (".csv", ".npz"), model, device, precision, stats, strict, resume).predict()
 
 
 @app.command()
@@ -220,7 +228,7 @@ def measure(
     from esmviz.measuring import comparison
 
     nowhere = Path(os.devnull)  # a run that writes no file
-    run = _run(source, nowhere, ("",), (model or [""])[0], device, precision, None, strict)
+    run = _run(source, nowhere, ("",), (model or [""])[0], device, precision, None, strict, False)
     measured = run.measure(model or [run.model])
     if as_json:
         rows = [{**asdict(m), "residues_per_second": m.residues_per_second} for m in measured]

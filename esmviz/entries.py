@@ -14,7 +14,7 @@ from esmviz.uploads import Limits, Lines
 FORMATS = "FASTA or one bare sequence as text, plain or gzip (.fasta .fa .faa .txt, .gz)"
 PASTED = "pasted text"
 
-_HEADER = re.compile(r"^[^\S\n]*>", re.MULTILINE)
+HEADER = re.compile(r"^[^\S\n]*>", re.MULTILINE)
 _COMMENT = re.compile(r"^[^\S\n]*;", re.MULTILINE)
 _CONTENT = re.compile(r"^[^\S\n]*[^\s;]", re.MULTILINE)
 _SPACES = re.compile(r"[^\S\n]")
@@ -66,7 +66,9 @@ class Entry:
         raise ValueError("no foreign letter in a record that was found to have one")
 
 
-def read_entries(text: str, *, name: str, limits: Limits) -> Iterator[Entry]:
+def read_entries(
+    text: str, *, name: str, limits: Limits, n_before: int = 0, lines_before: int = 0
+) -> Iterator[Entry]:
     """Records one by one, after a look at how many there are.
 
     Parameters
@@ -77,6 +79,8 @@ def read_entries(text: str, *, name: str, limits: Limits) -> Iterator[Entry]:
         Name of the source.
     limits : Limits
         Only ``records`` counts here.
+    n_before, lines_before : int
+        Records and lines of the source that stand before this text.
 
     Yields
     ------
@@ -95,7 +99,7 @@ def read_entries(text: str, *, name: str, limits: Limits) -> Iterator[Entry]:
     # beside it.
     from biotite.sequence.io.fasta import FastaFile
 
-    line, first = 1, _HEADER.search(text)
+    line, first = 1, HEADER.search(text)
     notes: tuple[str, ...]
     if first is None:
         text, notes = _headed(text, name)
@@ -103,11 +107,12 @@ def read_entries(text: str, *, name: str, limits: Limits) -> Iterator[Entry]:
     else:
         notes = _before_first(text[: first.start()])
     _refuse_too_many(text, name, limits)
-    starts = chain((match.start() for match in _HEADER.finditer(text)), [len(text)])
+    line += lines_before
+    starts = chain((match.start() for match in HEADER.finditer(text)), [len(text)])
     parsed = FastaFile.read_iter(Lines(text, first.start() if first else 0))
     end = 0
     for number, ((start, stop), (header, letters)) in enumerate(
-        zip(pairwise(starts), parsed, strict=True), 1
+        zip(pairwise(starts), parsed, strict=True), n_before + 1
     ):
         line += text.count("\n", end, start)
         end = start
@@ -116,7 +121,7 @@ def read_entries(text: str, *, name: str, limits: Limits) -> Iterator[Entry]:
 
 
 def _refuse_too_many(text: str, name: str, limits: Limits) -> None:
-    n_records = sum(1 for _ in _HEADER.finditer(text))
+    n_records = sum(1 for _ in HEADER.finditer(text))
     if n_records > limits.records:
         raise UploadTooLargeError(
             f"{name} has {n_records:,} records; the limit is {limits.records:,}. Nothing was loaded.",

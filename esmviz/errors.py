@@ -52,6 +52,12 @@ class UploadTooLargeError(EsmvizError):
     http_status = 413
 
 
+class UnfinishedRunError(EsmvizError):
+    """What an earlier run left behind is in the way, or belongs to another run; says both ways on."""
+
+    http_status = 409
+
+
 class UnknownModelError(EsmvizError):
     """No such model; lists what there is instead."""
 

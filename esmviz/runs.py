@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice, repeat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 
 from esmviz import __version__
 from esmviz.analysis.predictions import probabilities
-from esmviz.errors import InvalidSequenceError, OutOfMemoryError, ProteinRefusedError, SequenceTooLongError
-from esmviz.labels import windows_label
+from esmviz.embedding import CHUNK
+from esmviz.errors import OutOfMemoryError, ProteinRefusedError
 from esmviz.measuring import Measurement
-from esmviz.sequences import read_fasta
-from esmviz.surroundings import check_place, peak_memory_mb, say
+from esmviz.part import Part
+from esmviz.protein_file import Placed, ProteinFile
+from esmviz.run_report import Rejection, RunReport
+from esmviz.surroundings import check_place, naming, say
 from esmviz.types import (
     AMINO_ACIDS,
     ContactHead,
@@ -27,30 +30,17 @@ from esmviz.types import (
     ModelOutput,
     Pooling,
     Precision,
-    ProteinRecord,
     Request,
-    Windows,
 )
 from esmviz.workbench import Workbench
-from esmviz.writers import CsvWriter, H5Writer, NpzWriter, PooledNpzWriter, Writer, prediction_writer
+from esmviz.writers import H5Writer, NpzWriter, Writer, prediction_writer, vector_writer
 
-T = TypeVar("T")
-Result = tuple[FloatArray, str, Windows]  # what one protein gave, the precision really used, its windows
-Compute = Callable[[list[ProteinRecord]], Iterator[Result]]
+Pick = Callable[[ModelOutput], FloatArray]
+Begin = Callable[
+    [Path, dict[str, Any], int, int], Writer
+]  # a file, what it says of itself, proteins, longest id
 
 OF_ONE_PROTEIN = (OutOfMemoryError, ProteinRefusedError)  # errors with which the others go on
-EACH_PROTEIN: dict[str, type[Writer]] = {".npz": PooledNpzWriter, ".h5": H5Writer, ".csv": CsvWriter}
-EACH_RESIDUE: dict[str, type[Writer]] = {".npz": NpzWriter, ".h5": H5Writer}
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A record that could not go with, and why; ``record`` and ``line`` count from 1."""
-
-    record: int
-    line: int
-    id: str
-    cause: str
 
 
 class Run:
@@ -64,6 +54,8 @@ class Run:
         JSON with speed and counts.
     strict : bool
         One rejected record, and nothing is written.
+    resume : bool
+        Go on where an earlier run with the same options ended.
     """
 
     def __init__(
@@ -75,215 +67,205 @@ class Run:
         precision: Precision = "auto",
         stats: Path | None = None,
         strict: bool = False,
+        resume: bool = False,
     ) -> None:
         self.workbench, self.model, self.precision = workbench, model, precision
-        self.source, self.output, self.stats, self.strict = source, output, stats, strict
+        self.source, self.output, self.stats, self.strict, self.resume = source, output, stats, strict, resume
         self.spec = workbench.spec(model)
         if self.spec.host:
             say(f"{self.spec.name} is hosted by {self.spec.host}: sequences are sent there.")
         self.name = (
             Path(self.spec.name).name or Path(self.spec.name).resolve().name
         )  # of a path, no more than its folder goes into a file
-        self.rejections: list[Rejection] = []
-        self.places: dict[str, tuple[int, int]] = {}
-        self.seconds = 0.0
-        self.n_sequences = self.n_residues = 0
+        self.report = RunReport()
+        self.refusal: Exception | None = None  # the first of OF_ONE_PROTEIN
         for path in filter(None, (output, stats)):
             check_place(path)
 
     def embed(self, layer: int, pooling: Pooling | None) -> None:
         """Vectors of proteins, or with ``pooling`` None of their residues."""
         request = Request(layers=(layer,), pooling=pooling, precision=self.precision)
-        records = self._records(request)
-        kinds = EACH_RESIDUE if pooling is None else EACH_PROTEIN
         meta = {"layer": layer % (self.spec.n_layers + 1), "pooling": pooling or "none"}
-        writer = kinds[self.output.suffix.lower()](self.output, self._meta(meta))
-        if pooling is None:
-            self._write(writer, records, self._picked(request, _residues))
+        if pooling is not None:
+            self._write("vectors", request, _pooled, vector_writer, meta)
         else:
-            self._write(writer, records, lambda some: self._pooled(some, layer, pooling))
+            self._write("residues", request, _residues, _by_id(self.output), meta)
 
     def logits(self) -> None:
         """Raw logits (L, 20) of each protein."""
         request = Request(logits=True, precision=self.precision)
-        records = self._records(request)
-        writer = NpzWriter(self.output, self._meta({}), {"amino_acids": np.array(list(AMINO_ACIDS))})
-        self._write(writer, records, self._picked(request, _logits))
+        begin = _by_id(self.output, {"amino_acids": np.array(list(AMINO_ACIDS))})
+        self._write("logits", request, _logits, begin, {})
 
     def attention(self, layer: int, head: int | None) -> None:
         """Attention of one layer: of one head (1-based), or of all."""
         heads = tuple(range(self.spec.n_heads)) if head is None else (head - 1,)
         probe = KeepHeads(layer, heads)
         request = Request(probes=(probe,), precision=self.precision)
-        records = self._records(request)
 
         def pick(output: ModelOutput) -> FloatArray:
             maps = output.probes[probe.key]
             return maps if head is None else np.asarray(maps[0])
 
-        writer = NpzWriter(self.output, self._meta({"layer": layer, "head": head}))
-        self._write(writer, records, self._picked(request, pick))
+        self._write("attention", request, pick, _by_id(self.output), {"layer": layer, "head": head})
 
     def contacts(self) -> None:
         """Contact probabilities (L, L) of each protein."""
         probe = ContactHead()
         request = Request(probes=(probe,), precision=self.precision)
-        records = self._records(request)
-        writer = NpzWriter(self.output, self._meta({}))
-        self._write(writer, records, self._picked(request, lambda output: output.probes[probe.key]))
+        self._write("contacts", request, lambda output: output.probes[probe.key], _by_id(self.output), {})
 
     def predict(self) -> None:
         """Probabilities, or the numbers of a regression, of each protein or each residue."""
         request = Request(predictions=True, precision=self.precision)
-        records = self._records(request)
+        self.workbench.checker(self.model, request)
         predictor = self.spec.predictor
         assert predictor is not None
-        meta = self._meta({"problem": predictor.problem, "of_each": predictor.unit})
-        writer = prediction_writer(self.output, meta, predictor, records)
 
         def pick(output: ModelOutput) -> FloatArray:
             assert output.predictions is not None
             return probabilities(output.predictions, predictor.problem)
 
-        self._write(writer, records, self._picked(request, pick))
+        meta = {"problem": predictor.problem, "of_each": predictor.unit}
+        self._write("predictions", request, pick, partial(prediction_writer, predictor=predictor), meta)
 
     def measure(self, models: Sequence[str]) -> list[Measurement]:
         """Speed, memory and pseudo-perplexity of models on the records, one model after the other; writes no file."""
-        records = self._records(Request(layers=(-1,), pooling="mean", precision=self.precision))
+        request = Request(layers=(-1,), pooling="mean", precision=self.precision)
+        with self._stream() as stream:
+            records = [placed.record for placed in self._proteins(stream, request)]
         return [self.workbench.measure(records, model, self.precision) for model in models]
 
-    def _records(self, request: Request) -> list[ProteinRecord]:
-        """The records that can go with; loads the model, so that loading is not counted as inference."""
-        limits, check = self.workbench.limits, self.workbench.checker(self.model, request)
-        if str(self.source) == "-":
-            content = sys.stdin.buffer.read(limits.file_bytes + 1)
-        else:
-            with self.source.open("rb") as stream:
-                content = stream.read(limits.file_bytes + 1)
-        found = read_fasta(content, limits=limits, name=self.source.name)
-        good, records = iter(found.records), []
-        for report in found.reports:
-            if report.status == "rejected":
-                self._reject(Rejection(report.number, report.line, report.id, " ".join(report.notes)))
-                continue
-            record = next(good)
-            self.places[record.id] = (report.number, report.line)
-            try:
-                check(record)
-            except SequenceTooLongError as error:
-                self._reject(Rejection(report.number, report.line, record.id, str(error)))
-            else:
-                records.append(record)
-        if not records or (self.strict and self.rejections):
-            rejected = f"{len(self.rejections)} of {len(found.reports)} records rejected"
-            raise InvalidSequenceError(f"{rejected}; nothing was written.", "See the lines above.")
-        self._tell_mended(found.reports)
-        self.workbench.backend(self.model)
-        return records
+    def _write(self, what: str, request: Request, pick: Pick, begin: Begin, meta: dict[str, Any]) -> None:
+        """Compute what ``pick`` takes of each output into ``OUT.part``, then make one file of it."""
+        with self._stream() as stream:
+            proteins = self._proteins(stream, request)
+            self.workbench.backend(self.model)  # loading is no inference, and the revision is known then
+            meta = self._meta(meta)
+            with Part(self.output, self._identity(what, meta, proteins), resume=self.resume) as part:
+                self._take_over(part, proteins)
+                try:
+                    self._fill(part, proteins, request, pick)
+                    self._finish(part, proteins, begin, meta)
+                except BaseException:
+                    _tell_kept(part, proteins)
+                    raise
+        if self.stats is not None:
+            device = self.workbench.backend(self.model).device
+            self.report.write(self.stats, model=self.name, device=device, precision=part.precision)
 
-    def _pooled(self, records: list[ProteinRecord], layer: int, pooling: Pooling) -> Iterator[Result]:
-        chunks = self.workbench.embed(
-            records, self.model, layer=layer, pooling=pooling, precision=self.precision
-        )
-        for chunk in chunks:
-            for vector, windows in zip(chunk.vectors, chunk.windows, strict=True):
-                yield vector, chunk.precision, windows
+    def _proteins(self, stream: IO[bytes], request: Request) -> ProteinFile:
+        """Those that can go with."""
+        check = self.workbench.checker(self.model, request)
+        proteins = ProteinFile(stream, limits=self.workbench.limits, check=check, name=self.source.name)
+        self.report.open(proteins, strict=self.strict)
+        return proteins
 
-    def _picked(self, request: Request, pick: Callable[[ModelOutput], FloatArray]) -> Compute:
-        def compute(records: list[ProteinRecord]) -> Iterator[Result]:
-            for output in self.workbench.inspect_each(records, self.model, request):
-                yield pick(output), output.precision, output.windows
+    def _stream(self) -> IO[bytes]:
+        if str(self.source) != "-":
+            return self.source.open("rb")
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  read more than once, hence a copy
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        return spool
 
-        return compute
+    def _take_over(self, part: Part, proteins: ProteinFile) -> None:
+        self.report.n_resumed = part.n_kept
+        if part.n_kept:
+            say(f"resumed: {part.n_kept:,} of {proteins.n_good:,} proteins were finished before.")
 
-    def _write(self, writer: Writer, records: list[ProteinRecord], compute: Compute) -> None:
-        with writer:
-            for record, (array, precision, windows) in self._results(records, compute):
-                writer.meta["precision"] = precision
-                writer.add(record.id, array, windows)
-                self._tell_windows(record, windows)
-                self.n_sequences += 1
-                self.n_residues += len(record)
-        self._write_stats(writer.meta["precision"])
+    def _fill(self, part: Part, proteins: ProteinFile, request: Request, pick: Pick) -> None:
+        """Compute what is missing. Chunks are those of the file, so that a run that is taken up again makes the same
+        batches.
+        """
+        remaining = iter(proteins)
+        while chunk := list(islice(remaining, CHUNK)):
+            firsts: dict[str, Placed] = {}
+            for placed in chunk:
+                firsts.setdefault(placed.record.sequence, placed)
+            missing = [placed for placed in firsts.values() if placed.number not in part]
+            for placed, output in self._outputs(missing, request):
+                part.add(placed.number, placed.record.id, pick(output), output.precision, output.windows)
+                self.report.count(placed, output.windows)
+            for placed in chunk:
+                if placed.number not in part:
+                    self._copy(part, placed, firsts[placed.record.sequence])
+        if not len(part) and self.refusal is not None:
+            raise self.refusal
 
-    def _results(
-        self, records: list[ProteinRecord], compute: Compute
-    ) -> Iterator[tuple[ProteinRecord, Result]]:
+    def _copy(self, part: Part, placed: Placed, twin: Placed) -> None:
+        """The row of a protein whose sequence is that of another."""
+        if twin.number in part:
+            self.report.count(placed, part.copy(placed.number, placed.record.id, twin.number))
+        elif placed is not twin:
+            self._reject(placed, f"Its sequence is that of record {twin.number}.")
+
+    def _outputs(self, some: list[Placed], request: Request) -> Iterator[tuple[Placed, ModelOutput]]:
         """In batches; once one protein cannot be computed, one by one and without those that cannot."""
+
+        def compute(some: list[Placed]) -> Iterator[ModelOutput]:
+            records = [placed.record for placed in some]
+            return self.report.timed(self.workbench.inspect_each(records, self.model, request))
+
         n_done = 0
         try:
-            for result in self._timed(compute(records)):
+            for output in compute(some):
                 n_done += 1
-                yield records[n_done - 1], result
+                yield some[n_done - 1], output
             return
         except OF_ONE_PROTEIN as error:
             if self.strict:
                 raise
-            cause = error
-        remaining, n_before = records[n_done:], len(self.rejections)
-        for record in remaining:
+            self.refusal = self.refusal or error
+        for placed in some[n_done:]:
             try:
-                [result] = self._timed(compute([record]))
+                [output] = compute([placed])
             except OF_ONE_PROTEIN as error:
-                self._reject(Rejection(*self.places[record.id], record.id, str(error)))
+                self._reject(placed, str(error))
             else:
-                yield record, result
-        if len(self.rejections) - n_before == len(records):
-            raise cause
+                yield placed, output
 
-    def _timed(self, results: Iterable[T]) -> Iterator[T]:
-        """The same, while the time until each comes is added up."""
-        remaining = iter(results)
-        while True:
-            start = time.perf_counter()
-            try:
-                result = next(remaining)
-            except StopIteration:
-                return
-            finally:
-                self.seconds += time.perf_counter() - start
-            yield result
+    def _finish(self, part: Part, proteins: ProteinFile, begin: Begin, meta: dict[str, Any]) -> None:
+        """The rows as one file, in the order of their records."""
+        meta = meta | {"precision": part.precision}
+        with naming(part.whole), begin(part.whole, meta, len(part), part.longest_id) as writer:
+            letters = (placed.record.sequence for placed in proteins if placed.number in part)
+            for row, sequence in zip(
+                part.rows(), letters if writer.names_residues else repeat(""), strict=False
+            ):
+                writer.add(row.id, row.array, row.windows, sequence)
+        part.finish()
 
     def _meta(self, meta: dict[str, Any]) -> dict[str, Any]:
         revision = self.workbench.provenance(self.model).revision
-        return {
-            "model": self.name,
-            "revision": revision,
-            **meta,
-            "precision": "",
-            "esmviz": __version__,
-        }
+        return {"model": self.name, "revision": revision, **meta, "precision": "", "esmviz": __version__}
 
-    def _reject(self, rejection: Rejection) -> None:
-        self.rejections.append(rejection)
-        say(f"rejected: record {rejection.record} ({rejection.id}), line {rejection.line}: {rejection.cause}")
+    def _identity(self, what: str, meta: dict[str, Any], proteins: ProteinFile) -> dict[str, Any]:
+        """All that could change a row."""
+        asked = self.workbench.settings.precision if self.precision == "auto" else self.precision
+        windowing = str(self.workbench.backend(self.model).windowing)
+        content = {"results": what, "proteins": proteins.digest[:16], "windowing": windowing}
+        return meta | {"precision": asked} | content
 
-    def _tell_mended(self, reports: Iterable[Any]) -> None:
-        mended = [report for report in reports if report.status == "mended"]
-        if mended:
-            first = mended[0]
-            say(f"mended: {len(mended)}, the first is record {first.number} ({first.id}): {first.notes[0]}")
+    def _reject(self, placed: Placed, cause: str) -> None:
+        self.report.reject(Rejection(placed.number, placed.line, placed.record.id, cause))
 
-    def _tell_windows(self, record: ProteinRecord, windows: Windows) -> None:
-        if windows:
-            number, _ = self.places[record.id]
-            say(f"windows: record {number} ({record.id}) was read in {windows_label(windows)}")
 
-    def _write_stats(self, precision: str) -> None:
-        if self.stats is None:
-            return
-        numbers = {
-            "sequences": self.n_sequences,
-            "residues": self.n_residues,
-            "seconds": round(self.seconds, 4),
-            "residues_per_second": round(self.n_residues / max(self.seconds, 1e-9), 1),
-            "peak_memory_mb": round(peak_memory_mb(), 1),
-            "model": self.name,
-            "device": self.workbench.backend(self.model).device,
-            "precision": precision,
-            "rejected": [asdict(rejection) for rejection in self.rejections],
-        }
-        self.stats.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+def _tell_kept(part: Part, proteins: ProteinFile) -> None:
+    if len(part):
+        kept = f"{len(part):,} of {proteins.n_good:,} proteins are in {part.folder}"
+        say(f"kept: {kept}; the same command with --resume goes on from there.")
+
+
+def _by_id(output: Path, arrays: dict[str, Any] | None = None) -> Begin:
+    """A file with one array for each id, and those ``arrays`` in an npz."""
+    if output.suffix.lower() == ".h5":
+        return lambda path, meta, n_rows, longest_id: H5Writer(path, meta)
+    return lambda path, meta, n_rows, longest_id: NpzWriter(path, meta, arrays)
+
+
+def _pooled(output: ModelOutput) -> FloatArray:
+    assert output.pooled is not None
+    return np.asarray(output.pooled[0])
 
 
 def _residues(output: ModelOutput) -> FloatArray:

@@ -114,7 +114,7 @@ def read_fasta(
     reports: list[RecordReport] = []
     n_residues = 0
     for entry in read_entries(upload.text, name=name, limits=limits):
-        report, record = _judged(entry, limits, treat_as_protein, upload.is_guessed)
+        report, record = judged(entry, limits, treat_as_protein, upload.is_guessed)
         reports.append(report)
         if record is not None:
             kept.append(record)
@@ -125,7 +125,7 @@ def read_fasta(
                 f"{name} has more than {limits.residues:,} residues in all, the limit. Nothing was loaded.",
                 "Split it, or raise ESMVIZ_MAX_RESIDUES.",
             )
-    ids = _unique_ids([record.id for record in kept], is_named_here)
+    ids = unique_ids([record.id for record in kept], is_named_here)
     records = tuple(
         replace(record, id=new) if new != record.id else record for record, new in zip(kept, ids, strict=True)
     )
@@ -143,9 +143,10 @@ def example() -> SequenceSet:
     return replace(sequences, records=with_labels(sequences.records, table))
 
 
-def _judged(
+def judged(
     entry: Entry, limits: Limits, treat_as_protein: bool, is_guessed: bool
 ) -> tuple[RecordReport, ProteinRecord | None]:
+    """What becomes of a record, and the protein in it where there is one; ids are not unique yet."""
     cleaned = _cleaned(entry)
     header = entry.header
     notes = [*entry.notes, *header.notes, *cleaned.notes]
@@ -212,7 +213,7 @@ def _is_nucleotide(sequence: str) -> bool:
     return sum(counts.values()) >= _NUCLEOTIDE_MIN_SHARE * len(sequence) and n_bases >= _NUCLEOTIDE_MIN_BASES
 
 
-def _unique_ids(ids: list[str], is_named_here: list[bool]) -> list[str]:
+def unique_ids(ids: list[str], is_named_here: list[bool]) -> list[str]:
     """Ids made unique: the first keeps its own, and no new name takes one that a header has."""
     own = {name for name, here in zip(ids, is_named_here, strict=True) if not here}
     seen: set[str] = set()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -13,6 +16,18 @@ def check_place(path: Path) -> None:
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "this is a folder", str(path))
+    if not path.exists() and not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, "this folder cannot be written to", str(path.parent))
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What the system says of a full disk and the like, with the file that was written to."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(error.errno, reason, str(path)) from error
 
 
 def peak_memory_mb() -> float:

@@ -9,12 +9,15 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import IO
 
 from esmviz.errors import InvalidSequenceError, UploadTooLargeError
 
 _CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 64  # enough for every mark and magic number below
 _GZIP = b"\x1f\x8b"
 
 # "BZh" alone would also be three residues, so the block marker behind it is asked for too.
@@ -114,13 +117,53 @@ def read_upload(source: bytes | str, *, limits: Limits, name: str, formats: str)
         unpacked = _unpacked(source, limits.file_bytes, name) if source.startswith(_GZIP) else source
         _refuse_binary(unpacked, name, hint)
         upload = _decoded(unpacked, name, hint)
-    if "\x00" in upload.text:
-        raise InvalidSequenceError(
-            f"{name} is no text: it has NUL bytes.",
-            f"{hint} A UTF-16 file needs its byte order mark, or save it as UTF-8.",
-        )
+    _refuse_no_text(upload.text, name, hint)
     text = upload.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return Upload(text, upload.is_guessed)
+
+
+def unpacked_stream(stream: IO[bytes]) -> IO[bytes]:
+    """The stream itself, or what is packed in it where that is gzip."""
+    stream.seek(0)
+    is_gzip = stream.read(len(_GZIP)) == _GZIP
+    stream.seek(0)
+    return gzip.GzipFile(fileobj=stream) if is_gzip else stream  # type: ignore[return-value]  # it is one
+
+
+def encoding_of(stream: IO[bytes], *, name: str, formats: str) -> str:
+    """Encoding of a whole file, as ``read_upload`` finds it, but a piece at a time.
+
+    Raises
+    ------
+    InvalidSequenceError
+        As ``read_upload``.
+    """
+    hint = f"esmviz reads {formats}."
+    stream.seek(0)
+    with _telling_damage(name):
+        head = stream.read(_HEAD_BYTES)
+    _refuse_binary(head, name, hint)
+    marked = next((encoding for mark, encoding in _BOMS if head.startswith(mark)), None)
+    for encoding in [marked] if marked else ["utf-8", "cp1252", "latin-1"]:
+        try:
+            for piece in text_pieces(stream, encoding, name=name):
+                _refuse_no_text(piece, name, hint, is_guessed=encoding in ("cp1252", "latin-1"))
+            return encoding
+        except UnicodeDecodeError:
+            continue
+    raise _goes_on_as_something_else(name, str(marked))
+
+
+def text_pieces(stream: IO[bytes], encoding: str, *, name: str) -> Iterator[str]:
+    """The text of a file from its start, about a megabyte at a time; its lines end in a line feed."""
+    stream.seek(0)
+    text = io.TextIOWrapper(stream, encoding)
+    try:
+        with _telling_damage(name):
+            while piece := text.read(_CHUNK_BYTES):
+                yield piece
+    finally:
+        text.detach()  # or the file would be closed with it
 
 
 def plain(text: str, instead: str = "") -> str:
@@ -149,17 +192,42 @@ def _too_large(name: str, limit: int) -> UploadTooLargeError:
 def _unpacked(source: bytes, limit: int, name: str) -> bytes:
     """Content of a gzip file of one or more members; stops as soon as it passes ``limit`` bytes."""
     content = bytearray()
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
-            while chunk := file.read(min(_CHUNK_BYTES, limit + 1)):
-                content += chunk
-                if len(content) > limit:
-                    raise _too_large(name, limit)
-    except (EOFError, OSError, zlib.error) as error:
-        raise InvalidSequenceError(
-            f"{name} is a damaged or cut-off gzip file.", "Pack or download it again."
-        ) from error
+    with _telling_damage(name), gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
+        while chunk := file.read(min(_CHUNK_BYTES, limit + 1)):
+            content += chunk
+            if len(content) > limit:
+                raise _too_large(name, limit)
     return bytes(content)
+
+
+@contextmanager
+def _telling_damage(name: str) -> Iterator[None]:
+    """Errors of a damaged gzip file become ours."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> InvalidSequenceError:
+    return InvalidSequenceError(f"{name} is a damaged or cut-off gzip file.", "Pack or download it again.")
+
+
+def _refuse_no_text(text: str, name: str, hint: str, is_guessed: bool = False) -> None:
+    if "\x00" in text:
+        raise InvalidSequenceError(
+            f"{name} is no text: it has NUL bytes.",
+            f"{hint} A UTF-16 file needs its byte order mark, or save it as UTF-8.",
+        )
+    if is_guessed and _NO_TEXT.search(text):
+        raise InvalidSequenceError(f"{name} is no text.", hint)
+
+
+def _goes_on_as_something_else(name: str, encoding: str) -> InvalidSequenceError:
+    kind = encoding.removesuffix("-sig").upper()
+    return InvalidSequenceError(
+        f"{name} starts as {kind} but goes on as something else.", "Save it again as UTF-8."
+    )
 
 
 def _refuse_binary(content: bytes, name: str, hint: str) -> None:
@@ -176,11 +244,7 @@ def _decoded(content: bytes, name: str, hint: str) -> Upload:
             try:
                 return Upload(content.decode(encoding))
             except UnicodeDecodeError as error:
-                kind = encoding.removesuffix("-sig").upper()
-                raise InvalidSequenceError(
-                    f"{name} starts as {kind} but goes on as something else.",
-                    "Save it again as UTF-8.",
-                ) from error
+                raise _goes_on_as_something_else(name, encoding) from error
     try:
         return Upload(content.decode("utf-8"))
     except UnicodeDecodeError:

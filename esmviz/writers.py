@@ -1,26 +1,27 @@
 """Files that grow one protein at a time, so that memory stays flat however many proteins there are.
 
-Every writer is a context manager with ``add(id, array)``. It writes to ``OUT.part``, which becomes ``OUT``
-when the block ends well and something was added, and vanishes otherwise: a file that is there is whole.
+Every writer is a context manager with ``add(id, array)``. The file is whole when the block has ended well, and vanishes
+otherwise.
 """
 
 from __future__ import annotations
 
 import csv
-import os
+import shutil
 import tempfile
-import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
 
-from esmviz.export import csv_cell, json_text, npy_entry, safe_key, write_npy
+from esmviz.export import csv_cell, json_text, safe_key
 from esmviz.labels import residue_labels, value_labels, window_labels
-from esmviz.types import FloatArray, Predictor, ProteinRecord, Windows
+from esmviz.types import FloatArray, Predictor, Windows
+from esmviz.zips import Entry, Zip
 
 
 class Writer(ABC):
@@ -29,15 +30,16 @@ class Writer(ABC):
     Parameters
     ----------
     path : Path
-        Where the whole file will be.
+        Where to write.
     meta : mapping
         Model, revision, layer, pooling, precision and the like; each format keeps it in its own way. ``windows`` says
         of each protein that was read in windows where they lie, such as ``["1-1022", "458-1479"]``.
     """
 
+    names_residues = False  # whether ``add`` needs the sequence
+
     def __init__(self, path: Path | str, meta: Mapping[str, Any]) -> None:
         self.path = Path(path)
-        self.part = self.path.with_name(self.path.name + ".part")
         self.meta = dict(meta)
         self.n_added = 0
         self.windows: dict[str, list[str]] = {}
@@ -49,18 +51,21 @@ class Writer(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        is_whole = False
         try:
-            self._close(whole=kind is None)
             if kind is None and self.n_added:
-                os.replace(self.part, self.path)
+                self._finish()
+                is_whole = True
         finally:
-            self.part.unlink(missing_ok=True)
+            self._release()
+            if not is_whole:
+                self.path.unlink(missing_ok=True)
 
-    def add(self, identifier: str, array: FloatArray, windows: Windows = ()) -> None:
-        """Append what one protein gave, and in which windows it was read."""
+    def add(self, identifier: str, array: FloatArray, windows: Windows = (), sequence: str = "") -> None:
+        """Append what one protein gave, in which windows it was read, and, where residues are named, its sequence."""
         if windows:
             self.windows[identifier] = window_labels(windows)
-        self._write(identifier, array)
+        self._write(identifier, array, sequence)
         self.n_added += 1
 
     def _meta_text(self) -> str:
@@ -70,10 +75,15 @@ class Writer(ABC):
     def _open(self) -> None: ...
 
     @abstractmethod
-    def _write(self, identifier: str, array: FloatArray) -> None: ...
+    def _write(self, identifier: str, array: FloatArray, sequence: str) -> None: ...
 
     @abstractmethod
-    def _close(self, *, whole: bool) -> None: ...
+    def _finish(self) -> None:
+        """What comes after the last protein."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Let go of the files, finished or not."""
 
 
 class NpzWriter(Writer):
@@ -89,70 +99,84 @@ class NpzWriter(Writer):
         self.arrays = dict(arrays or {})
 
     def _open(self) -> None:
-        self.archive = zipfile.ZipFile(self.part, "w")
+        self.archive = Zip(self.path)
 
-    def _write(self, identifier: str, array: FloatArray) -> None:
-        write_npy(self.archive, safe_key(identifier), array)
+    def _write(self, identifier: str, array: FloatArray, sequence: str) -> None:
+        self._add(safe_key(identifier), array)
 
-    def _close(self, *, whole: bool) -> None:
-        with self.archive:
-            if whole:
-                for key, array in self.arrays.items():
-                    write_npy(self.archive, key, array)
-                write_npy(self.archive, "meta", self._meta_text())
+    def _add(self, key: str, array: Any) -> None:
+        with self.archive.entry(f"{key}.npy") as stream:
+            np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
+
+    def _finish(self) -> None:
+        for key, array in self.arrays.items():
+            self._add(key, array)
+        self._add("meta", self._meta_text())
+        self.archive.finish()
+
+    def _release(self) -> None:
+        self.archive.close()
 
 
 class PooledNpzWriter(NpzWriter):
-    """``ids`` and ``vectors`` (N, D), or another ``name``, in the order added; ``meta``, and further arrays.
+    """``vectors`` (N, D), or another ``name``, and ``ids``, in the order added; ``meta``, and further arrays.
 
-    An npz array starts with its shape, which is known only at the end, so the rows wait in a temporary file.
+    An npz array starts with its shape, and its texts are of one width: hence ``n_rows`` and ``longest_id``. The ids wait
+    in a temporary file until the vectors are written.
     """
 
     def __init__(
         self,
         path: Path | str,
         meta: Mapping[str, Any],
+        n_rows: int,
+        longest_id: int,
         arrays: Mapping[str, Any] | None = None,
         name: str = "vectors",
     ) -> None:
         super().__init__(path, meta, arrays)
-        self.name = name
-
-    def _open(self) -> None:
-        self.archive = zipfile.ZipFile(self.part, "w")
-        self.rows: IO[bytes] = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115  closed in _close
-        self.ids: list[str] = []
+        self.n_rows, self.name = n_rows, name
+        self.ids_type = np.dtype(f"<U{max(longest_id, 1)}")
         self.width = 0
 
-    def _write(self, identifier: str, array: FloatArray) -> None:
-        vector = np.asarray(array, dtype=np.float32)
-        if vector.ndim != 1 or (self.ids and len(vector) != self.width):
+    def _open(self) -> None:
+        super()._open()
+        self.ids = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115  closed in _release
+        self.begun = ExitStack()
+
+    def _write(self, identifier: str, array: FloatArray, sequence: str) -> None:
+        vector = np.asarray(array, dtype="<f4")
+        if vector.ndim != 1 or (self.n_added and len(vector) != self.width):
             raise ValueError(
                 f"{identifier}: a vector of {self.width} numbers was expected, not {vector.shape}"
             )
-        self.width = len(vector)
-        self.ids.append(identifier)
+        if not self.n_added:
+            self.width = len(vector)
+            shape = (self.n_rows, self.width)
+            self.rows = self.begun.enter_context(self._array(self.name, vector.dtype, shape))
         self.rows.write(vector.tobytes())
+        self.ids.write(np.array(identifier, dtype=self.ids_type).tobytes())
 
-    def _close(self, *, whole: bool) -> None:
-        with self.rows:
-            if whole:
-                write_npy(self.archive, "ids", np.array(self.ids, dtype=str))
-                self._write_vectors()
-            super()._close(whole=whole)
-
-    def _write_vectors(self) -> None:
-        self.rows.seek(0)
-        shape = (len(self.ids), self.width)
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype("<f4")),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        with self.archive.open(npy_entry(self.name), "w", force_zip64=True) as stream:
+    @contextmanager
+    def _array(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iterator[Entry]:
+        """An array in the archive, for its rows to follow."""
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        with self.archive.entry(f"{name}.npy") as stream:
             np.lib.format.write_array_header_1_0(stream, header)
-            while block := self.rows.read(1 << 20):
-                stream.write(block)
+            yield stream
+
+    def _finish(self) -> None:
+        if self.n_added != self.n_rows:
+            raise ValueError(f"{self.n_rows} rows were announced and {self.n_added} came")
+        self.begun.close()
+        self.ids.seek(0)
+        with self._array("ids", self.ids_type, (self.n_rows,)) as stream:
+            shutil.copyfileobj(self.ids, stream)
+        super()._finish()
+
+    def _release(self) -> None:
+        with self.ids:
+            super()._release()
 
 
 class H5Writer(Writer):
@@ -161,9 +185,9 @@ class H5Writer(Writer):
     def _open(self) -> None:
         import h5py
 
-        self.file = h5py.File(self.part, "w")
+        self.file = h5py.File(self.path, "w")
 
-    def _write(self, identifier: str, array: FloatArray) -> None:
+    def _write(self, identifier: str, array: FloatArray, sequence: str) -> None:
         dataset = self.file.create_dataset(safe_key(identifier), data=np.asarray(array))
         dataset.attrs["id"] = _encodable(identifier)
         if identifier in self.windows:
@@ -173,7 +197,10 @@ class H5Writer(Writer):
                 is_plain = isinstance(value, (str, int, float, np.number))
                 dataset.attrs[name] = value if is_plain else json_text({name: value})
 
-    def _close(self, *, whole: bool) -> None:
+    def _finish(self) -> None:
+        self.file.flush()
+
+    def _release(self) -> None:
         self.file.close()
 
 
@@ -187,10 +214,10 @@ class CsvWriter(Writer):
         self.columns = columns
 
     def _open(self) -> None:
-        self.stream: IO[str] = open(self.part, "w", encoding="utf-8", newline="")  # noqa: SIM115  closed in _close
+        self.stream: IO[str] = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115  closed in _close
         self.table = csv.writer(self.stream, lineterminator="\n")
 
-    def _write(self, identifier: str, array: FloatArray) -> None:
+    def _write(self, identifier: str, array: FloatArray, sequence: str) -> None:
         vector = np.asarray(array)
         if vector.ndim != 1:
             raise ValueError(f"{identifier}: a table holds one vector per protein, not {vector.shape}")
@@ -199,42 +226,43 @@ class CsvWriter(Writer):
             self.table.writerow(["id", *map(csv_cell, columns)])
         self.table.writerow([csv_cell(identifier), *map(csv_cell, vector)])
 
-    def _close(self, *, whole: bool) -> None:
+    def _finish(self) -> None:
+        self.stream.flush()
+
+    def _release(self) -> None:
         self.stream.close()
 
 
 class ResidueCsvWriter(CsvWriter):
     """A line per residue: the id of its protein, its name such as ``M1``, then ``columns``."""
 
-    def __init__(
-        self,
-        path: Path | str,
-        meta: Mapping[str, Any],
-        columns: Sequence[str],
-        sequences: Mapping[str, str],
-    ) -> None:
-        super().__init__(path, meta, columns)
-        self.sequences = sequences
+    names_residues = True
 
-    def _write(self, identifier: str, array: FloatArray) -> None:
+    def _write(self, identifier: str, array: FloatArray, sequence: str) -> None:
         if not self.n_added:
             self.table.writerow(["id", "residue", *map(csv_cell, self.columns)])
-        names = residue_labels(self.sequences[identifier])
-        for name, row in zip(names, np.asarray(array), strict=True):
+        for name, row in zip(residue_labels(sequence), np.asarray(array), strict=True):
             self.table.writerow([csv_cell(identifier), name, *map(csv_cell, row)])
 
 
+def vector_writer(path: Path, meta: Mapping[str, Any], n_rows: int, longest_id: int) -> Writer:
+    """For a vector of each protein."""
+    if path.suffix == ".npz":
+        return PooledNpzWriter(path, meta, n_rows, longest_id)
+    return H5Writer(path, meta) if path.suffix == ".h5" else CsvWriter(path, meta)
+
+
 def prediction_writer(
-    path: Path, meta: Mapping[str, Any], predictor: Predictor, records: Iterable[ProteinRecord]
+    path: Path, meta: Mapping[str, Any], n_rows: int, longest_id: int, predictor: Predictor
 ) -> Writer:
     """For predictions: a table with a column for each class, or an npz with ``classes`` beside the values."""
-    is_table, of_proteins = path.suffix.lower() == ".csv", predictor.unit == "proteins"
-    columns, classes = value_labels(predictor), {"classes": np.array(predictor.classes)}
-    if is_table and of_proteins:
-        return CsvWriter(path, meta, columns)
-    if is_table:
-        return ResidueCsvWriter(path, meta, columns, {record.id: record.sequence for record in records})
-    return PooledNpzWriter(path, meta, classes, "values") if of_proteins else NpzWriter(path, meta, classes)
+    of_proteins, classes = predictor.unit == "proteins", {"classes": np.array(predictor.classes)}
+    if path.suffix == ".csv":
+        kind = CsvWriter if of_proteins else ResidueCsvWriter
+        return kind(path, meta, value_labels(predictor))
+    if of_proteins:
+        return PooledNpzWriter(path, meta, n_rows, longest_id, classes, "values")
+    return NpzWriter(path, meta, classes)
 
 
 def _encodable(text: str) -> str:

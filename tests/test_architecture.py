@@ -15,15 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A room is a package or module of esmviz, or several modules with one door.
 ROOMS = {
-    "sequences": {"sequences", "entries", "headers", "uploads", "label_tables"},
     "structures": {"structures", "drawing_text", "matching"},
+    "sequences": {"sequences", "entries", "headers", "uploads", "label_tables", "protein_file"},
     "types": {"types", "arrays", "fold"},
     **{name: {name} for name in ("errors", "labels", "settings", "analysis", "models", "jobs", "views")},
-    "export": {"export", "writers"},
+    "export": {"export", "writers", "zips", "part"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
     | {"warming", "measuring"},
     "ui": {"ui"},
-    "cli": {"cli", "runs", "surroundings"},
+    "cli": {"cli", "runs", "run_report", "surroundings"},
 }
 COMMON = {"types", "errors", "labels"}
 ARROWS = {

@@ -361,15 +361,26 @@ def test_a_bug_gives_its_place_and_no_sequence(run, backend):
     assert "Unexpected KeyError in fake.py, line " in done.stderr
 
 
-def test_ctrl_c_leaves_nothing(run, backend):
+def stop_at(backend, name):
     def stop(record):
-        if record.id == "sp|P2|NAME":
+        if record.id == name:
             raise KeyboardInterrupt
 
     backend._before_each = stop
+
+
+def test_ctrl_c_before_the_first_protein_leaves_nothing(run, backend):
+    stop_at(backend, "first")
     done = run("logits", "in.fasta", "-o", "out.npz")
-    assert (done.exit_code, done.new) == (130, [])
-    assert done.stderr == "Stopped; nothing was written.\n"
+    assert (done.exit_code, done.new, done.stderr) == (130, [], "Stopped.\n")
+
+
+def test_ctrl_c_keeps_what_is_finished(run, backend):
+    stop_at(backend, "sp|P2|NAME")
+    done = run("logits", "in.fasta", "-o", "out.npz")
+    assert (done.exit_code, done.new) == (130, ["out.npz.part"])
+    kept = "kept: 1 of 3 proteins are in out.npz.part; the same command with --resume goes on from there.\n"
+    assert done.stderr == f"{kept}Stopped.\n"
 
 
 def test_an_earlier_file_survives_a_failure(run, backend):
@@ -388,14 +399,11 @@ def test_folder_that_is_not_there(run, backend):
     assert (done.exit_code, done.new) == (3, [])
 
 
-def test_full_disk(run, monkeypatch):
-    def full(self, identifier, array):
-        raise OSError(28, "No space left on device", "out.npz.part")
-
-    monkeypatch.setattr("esmviz.writers.NpzWriter._write", full)
-    done = run("logits", "in.fasta", "-o", "out.npz")
-    assert (done.exit_code, done.new) == (3, [])
-    assert done.stderr == "error: out.npz.part: No space left on device.\n"
+def test_folder_that_cannot_be_written_to(run, backend, monkeypatch):
+    monkeypatch.setattr("esmviz.surroundings.os.access", lambda path, mode: mode != os.W_OK)  # root may
+    done = run("embed", "in.fasta", "-o", "out.npz")
+    assert (done.exit_code, done.new, backend.n_calls) == (3, [], 0)
+    assert done.stderr == "error: .: this folder cannot be written to.\n"
 
 
 def test_input_that_is_not_there(run):
@@ -404,13 +412,21 @@ def test_input_that_is_not_there(run):
     assert "missing.fasta" in done.stderr
 
 
-def test_gzip_and_limits_of_the_settings(run, monkeypatch):
+def test_gzip_and_no_limit_of_an_upload(run, monkeypatch):
     Path("in.fasta.gz").write_bytes(gzip.compress(GOOD.encode()))
-    assert run("embed", "in.fasta.gz", "-o", "out.npz").exit_code == 0
     monkeypatch.setenv("ESMVIZ_MAX_RECORDS", "2")
-    done = run("embed", "in.fasta", "-o", "two.npz")
-    assert (done.exit_code, done.new) == (2, [])
-    assert "2" in done.stderr
+    monkeypatch.setenv("ESMVIZ_MAX_RESIDUES", "9")
+    assert run("embed", "in.fasta.gz", "-o", "out.npz").exit_code == 0
+    with np.load("out.npz") as file:
+        assert len(file["ids"]) == 3
+
+
+def test_longest_protein_of_the_settings(run, monkeypatch):
+    monkeypatch.setenv("ESMVIZ_MAX_LENGTH", "10")
+    done = run("embed", "in.fasta", "-o", "out.npz")
+    assert done.exit_code == 0
+    assert "rejected: record 2 (sp|P2|NAME), line 3: " in done.stderr
+    assert "ESMVIZ_MAX_LENGTH" in done.stderr
 
 
 # Stats, models, app
@@ -429,6 +445,7 @@ def test_stats(run):
         "model",
         "device",
         "precision",
+        "resumed",
         "rejected",
     ]
     assert (stats["sequences"], stats["residues"]) == (3, 28)
@@ -534,12 +551,12 @@ def test_interrupted_process(tmp_path):
         # A shell starts background jobs with the interrupt ignored, and a child would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while not (tmp_path / "out.npz.part").exists():
+    while not list(tmp_path.glob("out.npz.part/rows-*")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
-    assert (process.returncode, errors) == (130, "Stopped; nothing was written.\n")
+    assert (process.returncode, errors) == (130, "Stopped.\n")
     assert [path.name for path in tmp_path.iterdir()] == ["in.fasta"]
 
 
@@ -594,5 +611,5 @@ def test_a_protein_that_a_server_refuses_is_left_out(run, backend, tmp_path):
 def test_a_server_that_is_gone_ends_the_run(run, backend):
     backend._fail_on = {"sp|P2|NAME": ServiceError("far.test refuses with status 503.", status=503)}
     done = run("embed", "in.fasta", "-o", "out.npz")
-    assert (done.exit_code, done.new) == (3, [])
+    assert (done.exit_code, done.new) == (3, ["out.npz.part"])
     assert done.stderr.endswith("error: far.test refuses with status 503.\n")
