@@ -125,7 +125,7 @@ def received(attention: FloatArray) -> FloatArray:
     -------
     received : ndarray, shape=(L,), dtype=float32
         1 where a residue gets as much as all would if every query looked at all residues alike. NaN cells are left
-        out.
+        out: of a protein read in windows, each of which shares its attention among its own residues.
 
     Examples
     --------
@@ -133,7 +133,8 @@ def received(attention: FloatArray) -> FloatArray:
     >>> received(np.array([[0.9, 0.1], [0.9, 0.1]], dtype=np.float32))
     array([1.8, 0.2], dtype=float32)
     """
-    return np.asarray(np.nanmean(attention, axis=0) * attention.shape[1], dtype=np.float32)
+    n_seen = np.isfinite(attention[0]).sum()  # the first residue is in one window, and all are of one length
+    return np.asarray(np.nanmean(attention, axis=0) * n_seen, dtype=np.float32)
 
 
 def special_share(attention: FloatArray) -> FloatArray:

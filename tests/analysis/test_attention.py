@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from esmviz.analysis.attention import (
     average_product_correction,
     colour_limit,
+    received,
     special_share,
     symmetrize,
     top_pairs,
@@ -128,3 +129,11 @@ def test_unknown_pairs_stay_unknown_and_touch_nothing_else():
         rows, columns = np.nanmean(one, axis=1), np.nanmean(one, axis=0)
         np.testing.assert_allclose(corrected_, one - np.outer(rows, columns) / np.nanmean(one), atol=1e-6)
     assert all((i, j) not in {(0, 8), (8, 0)} for i, j, _ in top_pairs(found[0], k=81))
+
+
+@pytest.mark.parametrize("windows", [[(0, 12)], [(0, 8), (4, 12)]])
+def test_an_even_share_is_one_in_windows_too(windows):
+    attention = np.full((12, 12), np.nan, dtype=np.float32)
+    for start, stop in windows:
+        attention[start:stop, start:stop] = 1 / (stop - start)
+    np.testing.assert_allclose(received(attention), 1, rtol=1e-6)
