@@ -63,6 +63,10 @@ class Answers:
             except StopIteration as end:
                 return end.value
 
+    def knows(self, case: Case) -> bool:
+        """Whether the answer is there, or under way."""
+        return self._results.get(self._result_key(case)) is not None or self._queue.has(case.lane, case.key)
+
     def submit(self, case: Case, visitor: str, slot: str) -> Job:
         """A job for the answer, done already where it is known."""
         known = self._results.get(self._result_key(case))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from esmviz.errors import SequenceTooLongError
-from esmviz.models.base import ModelStatus, check_request
-from esmviz.models.fold_memory import check_fold
+from esmviz.models.base import check_request
 from esmviz.models.windowed import check_windows
 from esmviz.models.windows import windowing
 from esmviz.settings import Settings
@@ -18,7 +17,6 @@ def checker(
     specs: Mapping[str, ModelSpec],
     request: Request,
     settings: Settings,
-    status: Callable[[str], ModelStatus],
 ) -> Callable[[ProteinRecord], None]:
     """What refuses the records of a set, one by one.
 
@@ -28,8 +26,6 @@ def checker(
         The models that an error may suggest.
     settings : Settings
         Of which ``max_map_residues`` and ``window_above`` count.
-    status : callable
-        Of a model by name; asked for the free memory where a fold is wanted.
 
     Raises
     ------
@@ -38,8 +34,6 @@ def checker(
     SequenceTooLongError
         From the function returned: longer than maps are computed for, or too long for one piece where what is asked
         for cannot be put together from windows (names the models that take it).
-    OutOfMemoryError
-        From the function returned: a fold that needs more memory than is free.
     """
     check_request(request, spec, specs)
     plan, longest_map = windowing(spec, settings.window_above), settings.max_map_residues
@@ -51,8 +45,6 @@ def checker(
                 "Take a part of it, or set ESMVIZ_MAX_MAP_RESIDUES: "
                 f"one map of it takes {len(record) ** 2 * 4 / (1 << 20):,.0f} MiB.",
             )
-        if request.structure:
-            check_fold(record, spec, status(spec.name).free_bytes)
         check_windows(record, plan.windows(len(record)), request, spec, specs)
 
     return check

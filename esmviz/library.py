@@ -77,7 +77,7 @@ class Library:
 
     def checker(self, model: str, request: Request) -> Callable[[ProteinRecord], None]:
         """What refuses the records of a set, one by one; what the model cannot give is refused at once."""
-        return checker(self.spec(model), self.specs(), request, self.settings, self.status)
+        return checker(self.spec(model), self.specs(), request, self.settings)
 
     def provenance(
         self,

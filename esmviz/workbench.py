@@ -14,6 +14,7 @@ from esmviz.errors import InvalidSequenceError
 from esmviz.jobs import Context, Job
 from esmviz.library import Library
 from esmviz.models.base import check_request, resolve_layers
+from esmviz.models.fold_memory import check_fold
 from esmviz.types import (
     EmbeddingSet,
     FloatArray,
@@ -166,7 +167,10 @@ class Workbench(Library):
 
         self.check(record, model, request)
         normal = self._normal(model, request)
-        return Case(model, digest("inspect", model, normal, record.sequence), compute)
+        case = Case(model, digest("inspect", model, normal, record.sequence), compute)
+        if request.structure and not self._answers.knows(case):  # one under way has taken its memory already
+            check_fold(record, self.spec(model), self.status(model).free_bytes)
+        return case
 
     def _scan(self, record: ProteinRecord, model: str, precision: Precision) -> Case:
         def compute(context: Context) -> Generator[None, None, FloatArray]:

@@ -20,6 +20,7 @@ from esmviz.errors import (
     UnknownModelError,
 )
 from esmviz.jobs import Context, Job
+from esmviz.models import memory
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import (
@@ -568,9 +569,23 @@ def test_a_fold_is_computed_once_tells_how_far_it_is_and_comes_from_the_cache(es
     assert again.result().structure is structure
 
 
-def test_a_fold_that_would_not_fit_is_refused_before_the_model_is_loaded(esmfold_folder):
+def test_memory_that_a_fold_itself_took_does_not_refuse_it(esmfold_folder, monkeypatch):
     folding = Workbench(Settings(models_dir=esmfold_folder.parent, device="cpu", offline=True))
-    long = ProteinRecord("long", "M" * 2_000_000)
-    with pytest.raises(OutOfMemoryError, match="2000000 residues; folding it with esmfold-tiny needs"):
+    asked = ProteinRecord("peptide", "MKVLAWGHMKVL"), "esmfold-tiny", Request(structure=True)
+    job = folding.submit_inspect(*asked, visitor="v", slot="fold")
+    full = replace(folding.status("esmfold-tiny"), free_bytes=1000)
+    monkeypatch.setattr(folding, "status", lambda model: full)
+    assert folding.submit_inspect(*asked, visitor="v", slot="fold") is job  # a page asks at each of its runs
+    structure = job.result().structure
+    assert folding.submit_inspect(*asked, visitor="v", slot="fold").result().structure is structure
+    with pytest.raises(OutOfMemoryError):
+        folding.submit_inspect(ProteinRecord("other", "MKVLAWGHMKVLA"), *asked[1:])
+
+
+def test_a_fold_that_would_not_fit_is_refused_before_the_model_is_loaded(esmfold_folder, monkeypatch):
+    folding = Workbench(Settings(models_dir=esmfold_folder.parent, device="cpu", offline=True))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 20)
+    long = ProteinRecord("long", "M" * 4000)
+    with pytest.raises(OutOfMemoryError, match="4000 residues; folding it with esmfold-tiny needs"):
         folding.submit_inspect(long, "esmfold-tiny", Request(structure=True))
     assert not folding.status("esmfold-tiny").loaded

@@ -132,6 +132,12 @@ class Queue:
             self._drop_silent()
         return job
 
+    def has(self, lane: str, key: Hashable) -> bool:
+        """Whether such a job waits, runs, or is done and wanted."""
+        with self._lock:
+            job = self._jobs.get((lane, key))
+            return job is not None and job.status != "failed"
+
     def finished(self, key: Hashable, value: Any, *, visitor: str = "", slot: str = "") -> Job:
         """A job for a result that was there already; it takes the slot like any other."""
         if visitor:
