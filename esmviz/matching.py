@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,6 +66,7 @@ def match(chain: str, protein: str) -> Match | None:
     return Match(index, same / len(pairs))
 
 
+@lru_cache(maxsize=32)  # a page asks at every rerun, for each of many equal chains; a long pair takes seconds
 def _aligned(first: str, second: str) -> list[tuple[int, int]]:
     from biotite.sequence import ProteinSequence, align
 

@@ -57,3 +57,16 @@ def test_what_is_too_long_to_align_is_no_match(monkeypatch):
 def test_rare_letters_do_not_break_the_alignment(letters):
     assert match(letters, PROTEIN) is None
     assert match(PROTEIN[:8] + letters, PROTEIN[:8] + "AC" + letters).n_paired >= 8
+
+
+def test_a_pair_is_aligned_once(monkeypatch):
+    from biotite.sequence import align
+
+    calls, aligned = [], align.align_optimal
+    monkeypatch.setattr(
+        align, "align_optimal", lambda *args, **more: calls.append(1) or aligned(*args, **more)
+    )
+    chain = "MKVLAWGHMKVLAWCC"
+    first, again = (match(chain, "AA" + chain.replace("W", "Y")) for _ in range(2))
+    assert len(calls) == 1
+    assert first.index.tolist() == again.index.tolist() == list(range(2, 18))
