@@ -74,7 +74,8 @@ def show_structure(choice, structure):
         )
         st.caption(ui.plain(" · ".join(filter(None, [structure.name, *structure.notes, note]))))
     with side:
-        ui.ranking("Chains", ui.structures.chain_table(structure, found, record), height=180)
+        note = f"Paired: residues that are residues of {record.id}."
+        ui.ranking("Chains", ui.structures.chain_table(structure, found), height=180, note=note)
         if values is not None:
             table = ui.structures.residue_table(structure, found, record, values, by)
             ui.structures.ranked(table, by, structure, lowest_first=by == ENTROPY)

@@ -183,14 +183,14 @@ def residue_names(structure: Coordinates) -> list[str]:
     ]
 
 
-def chain_table(structure: Coordinates, found: Sequence[Match | None], record: ProteinRecord) -> Columns:
+def chain_table(structure: Coordinates, found: Sequence[Match | None]) -> Columns:
     """The chains, and how much of each is the chosen protein."""
     return {
         "chain": [chain.id for chain in structure.chains],
         "residues": [len(chain) for chain in structure.chains],
         "from": [chain.numbers[0] for chain in structure.chains],
         "to": [chain.numbers[-1] for chain in structure.chains],
-        f"in {record.id}": [0 if one is None else one.n_paired for one in found],
+        "paired": [0 if one is None else one.n_paired for one in found],
         "identity": [None if one is None else round(one.identity, 3) for one in found],
     }
 

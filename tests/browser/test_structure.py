@@ -6,6 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import Server
+
 CRAMBIN = "TTCCPSIVARSNFNVCRLPGTPEALCATYTGCIIIPGATCPGDYAN"
 
 # Share of the pixels that have a hue, and how many colours there are.
@@ -77,6 +79,8 @@ def test_the_view_turns_goes_home_and_is_saved(app, helix):
     app.page.mouse.move(2, 2)
     app.page.wait_for_timeout(300)
     assert canvas.screenshot() == before
+    app.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(app.page.locator(".viewer .said")).to_have_text(re.compile(r"A [A-Z]\d+"))
     with app.page.expect_download() as coming:
         app.page.get_by_role("button", name="Save PNG").click()
     assert coming.value.suggested_filename == "esmviz-crambin.pdb.png"
@@ -86,6 +90,22 @@ def test_the_view_turns_goes_home_and_is_saved(app, helix):
         picture = Image.open(io.BytesIO(file.read())).convert("RGB")
     assert picture.size[0] > 300
     assert len(picture.getcolors(1 << 24)) > 50
+
+
+def test_a_protein_is_folded_and_its_coordinates_come_down(opened, tmp_path, esmfold_folder):
+    with Server(tmp_path, {"ESMVIZ_MODELS_DIR": str(esmfold_folder.parent)}) as server:
+        app = opened(server)
+        app.page.set_viewport_size({"width": 1440, "height": 1000})
+        app.open("structure", protein="CRAM_CRAAB", model=esmfold_folder.name)
+        app.expect_text("takes about")
+        app.keyed("run").get_by_role("button").click()
+        assert drawing(app, "pLDDT")["share"] > 0.001
+        app.data("plddt", points=46)
+        app.data("aligned-error", type="heatmap", rows=46, columns=46)
+        name, pdb = app.download("pdb")
+        assert name.endswith(".pdb")
+        assert pdb.count(b" CA ") == 46
+        assert app.download("cif")[1].startswith(b"data_")
 
 
 def test_a_file_that_is_no_structure_is_said(app):

@@ -22,7 +22,7 @@ function residueOf(atom) {
 
 function begin(lib, root, state) {
   const canvas = root.querySelector(".canvas");
-  state.viewer = lib.createViewer(canvas, { antialias: true, disableFog: false });
+  state.viewer = lib.createViewer(canvas, { antialias: true, hoverDuration: 80 });
   if (!state.viewer) throw new Error("This browser has no WebGL, which the picture needs; the table holds the numbers.");
   state.observer = new ResizeObserver(() => state.viewer.resize());
   state.observer.observe(canvas);
