@@ -205,7 +205,8 @@ class App:
         self.idle()
 
     def upload(self, name: str, content: bytes, key: str = "upload") -> None:
-        button = self.keyed(key).locator("button:visible").first
+        zone = self.keyed(key).get_by_test_id("stFileUploaderDropzone")  # a label's tip is a button, too
+        button = zone.locator("button:visible").first
         with self.page.expect_file_chooser() as chooser:
             button.click()
         chooser.value.set_files({"name": name, "mimeType": "text/plain", "buffer": content})
