@@ -18,9 +18,7 @@ def show_fold(choice):
     picture, side = st.columns([3, 1.2], gap="medium")
     with picture:
         text, painting = ui.structures.painted_fold(fold, record)
-        ui.viewer(
-            text, painting, f"fold-{record.id}", alt=f"Predicted fold of {record.id}, coloured by pLDDT"
-        )
+        ui.viewer(text, painting, f"fold-{record.id}", alt=f"Fold of {record.id}, coloured by pLDDT")
         ui.structures.fold_files(fold, choice)
         rows, columns = ui.pick_parts(record)
         cells, edges = parts.drawn_stretch(fold.plddt, rows)
@@ -69,9 +67,8 @@ def show_structure(choice, structure):
     picture, side = st.columns([3, 1.4], gap="medium")
     with picture:
         painting = ui.structures.painted(structure, by, values)
-        ui.viewer(
-            structure.text, painting, structure.name, alt=f"{structure.name}, coloured by {painting.title}"
-        )
+        alt = f"{structure.name}, coloured by {painting.title}"
+        ui.viewer(structure.text, painting, structure.name, alt=alt)
         st.caption(ui.plain(" · ".join(filter(None, [structure.name, *structure.notes, note]))))
     with side:
         note = f"Paired: residues that are residues of {record.id}."
