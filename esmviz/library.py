@@ -21,6 +21,8 @@ from esmviz.warming import warm_up
 if TYPE_CHECKING:
     from esmviz.models.cache import ModelCache
 
+STREAMED_BYTES = 16 << 20  # of vectors remembered while sets of any length stream through
+
 
 class Library:
     """Settings, models, queue and results of one process.
@@ -47,6 +49,7 @@ class Library:
         self.models = model_cache(settings, allow_paths) if models is None else models
         self.queue = Queue(settings.heartbeat_seconds) if queue is None else queue
         self.results = Results(settings.cache_mb << 20)
+        self.streamed = Results(STREAMED_BYTES)
         self._answers = Answers(self.models, self.queue, self.results, settings.window_above)
 
     @property

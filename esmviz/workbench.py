@@ -75,10 +75,11 @@ class Workbench(Library):
     ) -> Iterator[EmbeddingSet]:
         """One vector for each protein, streamed in chunks in their order, so that memory stays flat.
 
-        Each sequence is computed once; vectors are cached by content. Progress is reported in residues.
+        Equal sequences that are near each other are computed once: the latest vectors are remembered, apart from the
+        results of pages, which a stream of any length would push out. Progress is reported in residues.
         """
         request = self._vector_request(model, layer, pooling, precision)
-        steps = embed_steps(self.backend(model), records, request, self.results, context or Context())
+        steps = embed_steps(self.backend(model), records, request, self.streamed, context or Context())
         return (chunk for chunk in steps if chunk is not None)
 
     def project(self, embeddings: EmbeddingSet, *, method: str = "umap", **params: Any) -> Projection:

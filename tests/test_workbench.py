@@ -342,6 +342,16 @@ def test_a_job_of_chunks_gives_one_set(monkeypatch, workbench, records):
     assert workbench.submit_embed(records, "fake", visitor="ann", slot="x").result() is result
 
 
+def test_a_stream_of_any_length_remembers_no_more_than_its_bound(monkeypatch, fake):
+    monkeypatch.setattr("esmviz.library.STREAMED_BYTES", 10_000)
+    monkeypatch.setattr(embedding, "CHUNK", 8)
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(fake))
+    source = (ProteinRecord(f"p{n}", "M" * (n + 1)) for n in range(100))
+    assert sum(len(chunk.ids) for chunk in bench.embed(source, "fake")) == 100
+    assert 0 < bench.streamed.n_bytes <= 10_000
+    assert len(bench.results) == 0
+
+
 def test_embedding_reports_residues(workbench, records):
     recorder = Recorder()
     twin = replace(records[0], id="twin")

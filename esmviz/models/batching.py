@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, starmap
 from typing import TypeVar
 
 from esmviz.errors import OutOfMemoryError
@@ -33,6 +34,17 @@ def packs(lengths: Sequence[int], max_tokens: int) -> Iterator[range]:
         total += length
     if lengths:
         yield range(start, len(lengths))
+
+
+def first_alone(count: int, step: int) -> Iterator[range]:
+    """Cut so many passes into batches, the first of one: somebody waits for the first result, and for all in the end.
+
+    Examples
+    --------
+    >>> list(first_alone(8, 4)), list(first_alone(0, 4))
+    ([range(0, 1), range(1, 5), range(5, 8)], [])
+    """
+    return starmap(range, pairwise(sorted({0, *range(1, count, step), count})))
 
 
 def halving(

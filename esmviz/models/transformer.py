@@ -14,7 +14,7 @@ from esmviz.errors import ModelUnavailableError, OutputNotProvidedError
 from esmviz.models import memory
 from esmviz.models.attention import Pack
 from esmviz.models.base import MASK, check_length, check_request, read_only, resolve_layers, tokens
-from esmviz.models.batching import PACK_TOKENS, halving, packs
+from esmviz.models.batching import PACK_TOKENS, first_alone, halving, packs
 from esmviz.models.network import Network, amino_acid_logits, predictions
 from esmviz.models.precision import DTYPES, asked, effective
 from esmviz.models.probes import Accumulator, accumulator
@@ -108,8 +108,8 @@ class TransformerBackend:
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         network, _ = self._network(request)
         step = max(1, self._max_tokens // (len(record) + 2))
-        for first in range(0, len(positions), step):
-            some = np.asarray(positions[first : first + step], dtype=np.int64)
+        for batch in first_alone(len(positions), step):
+            some = np.asarray(positions[batch.start : batch.stop], dtype=np.int64)
             rows = halving(
                 some,  # type: ignore[arg-type]  # an array is sliced and measured like a sequence
                 lambda part: self._forward_masked(network, record, np.asarray(part)),

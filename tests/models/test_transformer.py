@@ -155,7 +155,8 @@ def test_masked_logits_equal_one_by_one(pair, mixed):
     record = mixed[-1]
     positions = [0, 24, 3, 10, 11]
     batches = list(backend.run_masked(record, positions))
-    assert len(batches) > 1
+    assert [len(some) for some, _ in batches][:1] == [1]  # the first column is there as soon as it can be
+    assert max(len(some) for some, _ in batches) > 1
     assert [int(p) for some, _ in batches for p in some] == positions
     for position, logits in zip(positions, np.concatenate([rows for _, rows in batches]), strict=True):
         ids = tokens(record)
