@@ -22,6 +22,7 @@ MOST_RESIDUES = 12_000  # of a set: a steady speed; minutes for 650 million para
 MOST_MASKED = 128  # each is a pass over its whole protein
 SEED = 0
 SAME_SPEED = 1.05  # two passes of one model may be as far apart
+SHORT_SECONDS = 0.2  # a pass as short says more of what else the machine did
 
 T = TypeVar("T")
 
@@ -96,6 +97,8 @@ def drawn_positions(records: Sequence[ProteinRecord], most: int = MOST_MASKED) -
 def comparison(a: Measurement, b: Measurement) -> str:
     """Two measurements of one set in a sentence."""
     fast, slow = sorted((a, b), key=lambda m: m.residues_per_second, reverse=True)
+    if fast.seconds < SHORT_SECONDS:
+        return f"A pass of less than {SHORT_SECONDS} s is too short to compare speeds: measure a larger set."
     times = fast.residues_per_second / slow.residues_per_second
     if times < SAME_SPEED:
         return f"{a.model} and {b.model} embed about as many residues a second here."

@@ -13,9 +13,7 @@ def test_two_models_are_compared_in_words(run, backend):  # noqa: F811
     assert first.startswith("fake: ")
     assert "residues/s" in first
     assert "3 proteins" in second
-    assert sentence.startswith(
-        ("fake embeds ", "fake and fake embed ")
-    )  # whichever of the two was the faster
+    assert "too short to compare" in sentence
 
 
 def test_numbers_for_programs(run, backend):  # noqa: F811

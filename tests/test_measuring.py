@@ -208,6 +208,7 @@ def test_a_comparison_names_the_faster_first_and_no_ratio_where_there_is_none(re
     assert comparison(slow, fast) == comparison(fast, slow) == sentence
     even = replace(slow, model="esmc-300m", seconds=29.5)
     assert comparison(slow, even) == "esm2-650m and esmc-300m embed about as many residues a second here."
+    assert "too short to compare" in comparison(slow, replace(slow, seconds=0.01))
 
 
 def test_it_is_measured_anew_each_time(workbench, fake, records):

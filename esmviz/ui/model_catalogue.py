@@ -25,21 +25,19 @@ GIVES: dict[Output, str] = {  # in the words of the pages, in their order
 }
 NUMBER, TEXT, LINK = (getattr(st.column_config, f"{kind}Column") for kind in ("Number", "Text", "Link"))
 COLUMNS: dict[str, Any] = {
-    "model": TEXT(pinned=True, width=150),
+    "model": TEXT(pinned=True, width=140),
     "here": TEXT(width=60, help="On this machine, or hosted by another."),
     "needs (GB)": NUMBER(width=85, format="%.2f", help="Memory, estimated in float32."),
-    "fits": TEXT(width=45, help="Into the memory that is free now."),
-    "parameters (M)": NUMBER(width=110, format="%.1f"),
-    "layers": NUMBER(width=55),
-    "heads": NUMBER(width=55),
-    "width": NUMBER(width=55),
-    "limit": NUMBER(width=60, help="Longest protein in one piece; longer ones run in windows. Empty: none."),
-    "trained to": NUMBER(width=75, help="Residues of the longest protein in training, where known."),
+    "fits": TEXT(width=42, help="Into the memory that is free now."),
+    "gives": TEXT(width=225),
+    "params (M)": NUMBER(width=88, format="%.1f", help="Millions of parameters."),
+    "layers / heads / width": TEXT(width=145),
+    "limit": NUMBER(width=55, help="Longest protein in one piece; longer ones run in windows. Empty: none."),
     "Spearman": NUMBER(
-        width=80, format="%.3f", help="On mutations: published mean over the 217 assays of ProteinGym."
+        width=78, format="%.3f", help="On mutations: published mean over the 217 assays of ProteinGym."
     ),
-    "licence": TEXT(width=65),
-    "card": LINK(width=50, display_text="card", help="Licence and details where the model is published."),
+    "licence": TEXT(width=62),
+    "card": LINK(width=48, display_text="card", help="Licence and details where the model is published."),
 }
 
 
@@ -73,18 +71,19 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
         "here": "hosted" if spec.host else "yes" if status.present else "no",
         "needs (GB)": status.needed_bytes / GIGABYTE if has_weights else None,
         "fits": ("yes" if status.fits else "no") if has_weights else "",
-        "parameters (M)": spec.n_parameters / 1e6 or None,
-        "layers": spec.n_layers or None,
-        "heads": spec.n_heads or None,
-        "width": spec.d_model or None,
+        "gives": _gives(spec),
+        "params (M)": spec.n_parameters / 1e6 or None,
+        "layers / heads / width": _sizes(spec),
         "limit": spec.max_residues,
-        "trained to": spec.trained_residues,
         "Spearman": spec.published_spearman,
         "licence": spec.licence,
         "card": spec.url or None,
-        "gives": _gives(spec),
         "name": spec.name,
     }
+
+
+def _sizes(spec: ModelSpec) -> str:
+    return f"{spec.n_layers} / {spec.n_heads} / {spec.d_model}" if spec.n_layers else ""
 
 
 def _gives(spec: ModelSpec) -> str:
@@ -98,8 +97,7 @@ def detail(choice: Choice) -> None:
     st.subheader(plain(spec.title or spec.name), anchor=False)
     if spec.note:
         st.markdown(plain(spec.note))
-    gives = f"Gives {_gives(spec)}. Licence: {spec.licence}. " if spec.provides else ""
-    st.caption(plain(f"{gives}Name on the command line: {spec.name}."))
+    st.caption(plain(_facts(spec)))
     if spec.url:
         st.link_button("Model card", spec.url)
     if spec.host:
@@ -120,6 +118,13 @@ def detail(choice: Choice) -> None:
             st.markdown(spec.card)
     if not status.present:
         _download(spec, status.download_bytes, choice.session)
+
+
+def _facts(spec: ModelSpec) -> str:
+    facts = [f"Gives {_gives(spec)}.", f"Licence: {spec.licence}."] if spec.provides else []
+    if spec.trained_residues:
+        facts.append(f"Trained on proteins up to {spec.trained_residues:,} residues.")
+    return " ".join([*facts, f"Name on the command line: {spec.name}."])
 
 
 def _download(spec: ModelSpec, size: float, session: Session) -> None:
