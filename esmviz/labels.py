@@ -159,3 +159,26 @@ def value_labels(predictor: Predictor) -> list[str]:
     """
     of = "value" if predictor.problem == "regression" else "p"
     return [f"{of}({name})" for name in predictor.classes]
+
+
+def pace(per_second: float) -> str:
+    """A speed in the unit that gives a number above one.
+
+    >>> pace(1234.5), pace(0.05), pace(0.0002)
+    ('1,234 a second', '3 a minute', '1 an hour')
+    """
+    for factor, unit in ((1, "a second"), (60, "a minute")):
+        if per_second * factor >= 1:
+            return f"{per_second * factor:,.0f} {unit}"
+    return f"{max(1.0, per_second * 3600):,.0f} an hour"
+
+
+def duration(seconds: float) -> str:
+    """A time for people to wait by.
+
+    >>> duration(42), duration(200), duration(22_460)
+    ('42 s', 'about 3 min', 'about 6.2 h')
+    """
+    if seconds < 90:
+        return f"{seconds:,.0f} s"
+    return f"about {seconds / 60:,.0f} min" if seconds < 5400 else f"about {seconds / 3600:,.1f} h"

@@ -40,6 +40,9 @@ class Chain:
         Coordinates of the CA atoms in Angstrom.
     b_factors : ndarray, shape=(L,), dtype=float32
         Of the CA atoms; a predicted structure has its pLDDT there.
+    is_confidence : bool
+        Whether the B-factors can be pLDDT: from 0 to 100, and the same for all atoms of a residue, of which some has
+        several, as in the files of AlphaFold and ESMFold and in no refined crystal structure.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Chain:
     numbers: tuple[str, ...]
     ca: FloatArray
     b_factors: FloatArray
+    is_confidence: bool = False
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -230,7 +234,14 @@ class _Residues:
             tuple(f"{number}{code}" for number, code in zip(at.res_id, at.ins_code, strict=True)),
             self._ca(group),
             np.asarray(at.b_factor, dtype=np.float32),
+            self._is_confidence(group),
         )
+
+    def _is_confidence(self, group: IntArray) -> bool:
+        ends = np.append(self.starts[1:], len(self._atoms))
+        parts = [self._atoms.b_factor[self.starts[index] : ends[index]] for index in group]
+        has_several = any(len(part) > 1 for part in parts)
+        return has_several and all(np.ptp(part) == 0 and 0 <= part[0] <= 100 for part in parts)
 
     def _ca(self, group: IntArray) -> FloatArray:
         return np.asarray(self._atoms.coord[self._ca_atom[group]], dtype=np.float32)

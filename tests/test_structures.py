@@ -35,6 +35,26 @@ def test_a_chain_has_its_letters_numbers_coordinates_and_b_factors(helix):
     assert structure.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("change", "is_confidence"),
+    [
+        (lambda atoms, b: b, True),
+        (lambda atoms, b: b + 60, False),  # 110 and more
+        (lambda atoms, b: b + (atoms.atom_name == "O"), False),  # as a refined structure has them
+    ],
+)
+def test_b_factors_can_be_confidence_where_all_atoms_of_a_residue_agree(helix, change, is_confidence):
+    from biotite.structure.io import pdb
+
+    file = pdb.PDBFile.read(io.StringIO(helix(PEPTIDE)))
+    atoms = file.get_structure(model=1, extra_fields=["b_factor"])
+    atoms.b_factor = change(atoms, atoms.b_factor)
+    written, text = pdb.PDBFile(), io.StringIO()
+    written.set_structure(atoms)
+    written.write(text)
+    assert read(text.getvalue()).chains[0].is_confidence is is_confidence
+
+
 def test_pdb_and_mmcif_of_the_same_structure_agree(helix):
     pdb = helix(PEPTIDE) + helix("ACDEF", chain="B", shift=20) + "END\n"
     text = mmcif_text(pdb)

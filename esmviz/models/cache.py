@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from esmviz.models.weights import is_checkpoint, revision
 from esmviz.types import ModelSpec, Precision
 
 NEEDS_ESM_PACKAGE = {"esm3"}  # families
+
+COMMIT = re.compile(r"[0-9a-f]{40}")  # the name of a snapshot in the hub's cache
 
 
 class ModelCache:
@@ -183,7 +186,7 @@ class ModelCache:
         from esmviz.models.checkpoints import load
         from esmviz.models.transformer import TransformerBackend
 
-        is_snapshot = folder.parent.name == "snapshots"
+        is_snapshot = folder.parent.name == "snapshots" and COMMIT.fullmatch(folder.name) is not None
         known = folder.name if is_snapshot else revision(folder)
         device = self.device
         if spec.family in FOLDING:

@@ -49,6 +49,8 @@ class LocalCheckpoints:
             return {}
         found: dict[str, Path] = {}
         for path in sorted(self._models_dir.iterdir(), key=lambda path: (path.is_file(), path)):
+            if path.name.startswith("."):  # .git, .cache: of other programs
+                continue
             if path.is_dir():
                 found[path.name] = path
             elif is_native(path):  # under its whole name where another has the short one

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from esmviz.errors import CorruptCheckpointError
+from esmviz.errors import CorruptCheckpointError, ModelUnavailableError
 from esmviz.models import h5
+from esmviz.models.batching import is_out_of_memory
 from esmviz.models.native import translated
 from esmviz.models.weights import native_file, present_name, weight_files
 
@@ -27,6 +28,8 @@ def read(folder: Path, names: set[str]) -> dict[str, Tensor]:
     ------
     CorruptCheckpointError
         For a file that cannot be read, or that holds anything but tensors.
+    ModelUnavailableError
+        Where memory runs out on the way.
     """
     try:
         if (native := native_file(folder)) is not None:
@@ -37,6 +40,11 @@ def read(folder: Path, names: set[str]) -> dict[str, Tensor]:
     except (MemoryError, CorruptCheckpointError):
         raise
     except Exception as error:  # whatever a broken file makes torch, safetensors or h5py raise
+        if is_out_of_memory(error):
+            raise ModelUnavailableError(
+                f"{folder.name} does not fit in memory while it loads.",
+                "Free some memory, or take a smaller model.",
+            ) from error
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CorruptCheckpointError(f"{folder.name} cannot be loaded: {first}") from error
     return tensors

@@ -10,6 +10,7 @@ import streamlit as st
 
 from esmviz.errors import SequenceTooLongError
 from esmviz.jobs import Job
+from esmviz.labels import duration, pace
 from esmviz.measuring import Measurement
 from esmviz.types import (
     EmbeddingSet,
@@ -213,7 +214,7 @@ def _words(progress: Any, status: str) -> str:
     if not progress.total:
         return progress.note or "Working. The first use of a model loads it."
     speed = progress.done / progress.seconds if progress.seconds > 2 else 0
-    rest = f", {speed:,.0f} a second, {(progress.total - progress.done) / speed:,.0f} s left" if speed else ""
+    rest = f", {pace(speed)}, {duration((progress.total - progress.done) / speed)} left" if speed else ""
     return f"{progress.note} {progress.done:,} of {progress.total:,} {progress.unit}{rest}".strip()
 
 

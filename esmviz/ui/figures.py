@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from esmviz import __version__, export
-from esmviz.labels import provenance_facts
+from esmviz.labels import head_label, provenance_facts
 from esmviz.types import Provenance
 from esmviz.ui import texts
 from esmviz.ui.errors import plain
@@ -85,6 +85,7 @@ def panel(
     parts = [name, subject, provenance.model] + (
         [f"layer{provenance.layer}"] if provenance.layer is not None else []
     )
+    parts += [f"head{head_label(provenance.head)}"] if provenance.head is not None else []
     _downloads("-".join(parts), fig, f"{choice.question} {subject}", meta, columns, arrays)
     how_to_read(*_with_windows(text, provenance))
     return selected

@@ -17,6 +17,7 @@ from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
+OF_ONE_PROTEIN = ("home", "similarity", "attention", "logits")
 ROOT = Path(__file__).resolve().parents[2]
 ICON = Path(__file__).resolve().parents[1] / "assets" / "icon.png"
 
@@ -106,6 +107,8 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
     choice = None
     with reporting_errors():
         choice = _choose(page, needs, layers_from)
+        if file in OF_ONE_PROTEIN:
+            _warn_beyond_training(choice)
     if choice is None:
         st.stop()
     with reporting_errors():
@@ -130,6 +133,20 @@ def need(spec: ModelSpec, output: Output) -> None:
     if output not in spec.provides:
         _refuse(spec, output)
     _need_weights(spec)
+
+
+def _warn_beyond_training(choice: Choice) -> None:
+    """A protein in one piece that is longer than any that the model saw. Beyond ``window_above`` there are windows."""
+    spec, n = choice.spec, len(choice.record)
+    if spec.trained_residues is None or not spec.trained_residues < n <= workbench().settings.window_above:
+        return
+    st.warning(
+        plain(
+            f"{spec.title or spec.name} was trained on stretches of up to {spec.trained_residues:,} residues, and this "
+            f"protein has {n:,}. What it shows between residues farther apart, such as lines beside the diagonal of a "
+            "map, can be an artefact: compare with a model trained on longer ones."
+        )
+    )
 
 
 def _need_weights(spec: ModelSpec) -> None:

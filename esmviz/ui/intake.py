@@ -81,6 +81,12 @@ def _say_unmatched(table: LabelTable) -> None:
             st.dataframe({"id": list(ids)}, hide_index=True, height=min(180, 40 + 36 * len(ids)))
 
 
+def _reason(report: sequences.RecordReport) -> str:
+    """The notes of a report without the number and id that stand beside them in the table."""
+    own = f"Record {report.number} ({report.id}) "
+    return " ".join(note.removeprefix(own) for note in report.notes)
+
+
 def records_table(session: Session) -> None:
     """Every record with what became of it; a click on a row picks the protein."""
     reports = session.proteins.reports
@@ -93,7 +99,7 @@ def records_table(session: Session) -> None:
         "id": [report.id for report in rows],
         "status": [report.status for report in rows],
         "residues": [report.n_residues for report in rows],
-        "what was done, or why not": [" ".join(report.notes) for report in rows],
+        "what was done, or why not": [_reason(report) for report in rows],
         "record": [report.number for report in rows],
         "line": [report.line for report in rows],
     }

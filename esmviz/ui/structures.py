@@ -29,7 +29,7 @@ from esmviz.views import Painting, paint_chains, paint_confidence, paint_numbers
 
 TYPES = ["pdb", "cif", "mmcif", "ent", "gz", "txt"]  # the reader judges by content
 FOLD, FILE = "the model's fold", "the uploaded structure"
-BY_CHAIN, BY_PLDDT, BY_B = "chain", "pLDDT in the B-factor column", "B-factor"
+BY_CHAIN, BY_PLDDT, BY_B = "chain", "pLDDT (B-factor column)", "B-factor"
 GIGABYTE = 1e9
 
 
@@ -144,7 +144,9 @@ def fold_files(fold: Fold, choice: Choice) -> None:
 def pick_colour(structure: Coordinates, numbers: Sequence[str]) -> str:
     """What the ribbon is coloured by: what the file has, or a number of the model."""
     has_b = any(np.isfinite(chain.b_factors).any() for chain in structure.chains)
-    of_file = [BY_CHAIN, *([BY_PLDDT, BY_B] if has_b else [])]
+    of_file = [BY_CHAIN, *([BY_B] if has_b else [])]
+    if any(chain.is_confidence for chain in structure.chains):
+        of_file.insert(1, BY_PLDDT)
     return str(st.sidebar.selectbox("Colour by", [*of_file, *numbers], key="paint"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -38,7 +39,7 @@ def pairs(
     if same:
         table["apart"] = [abs(j - i) for i, j, _ in found]
     if len(percentile):
-        table["percentile"] = [int(rank) for rank in percentile]
+        table["percentile"] = [math.floor(rank * 100) / 100 for rank in percentile]
     return table
 
 

@@ -194,7 +194,8 @@ def _beside_legend(x: ArrayLike) -> list[float]:
 
 
 def _made_by(projection: Projection) -> str:
-    params = ", ".join(f"{key} {_short(value)}" for key, value in projection.params.items())
+    shown = {key: value for key, value in projection.params.items() if key != "note"}  # said above the figure
+    params = ", ".join(f"{key} {_short(value)}" for key, value in shown.items())
     return f"{projection.method.upper()}: {params}" if params else projection.method.upper()
 
 

@@ -41,6 +41,18 @@ def test_specs_are_the_catalogue_and_the_folders(cache):
     assert list(cache.specs()) == [*CATALOG, "broken", "elder", "esm2", "esmc"]
 
 
+def test_folders_of_other_programs_are_no_models(cache, models_dir):
+    (models_dir / ".git").mkdir()
+    assert ".git" not in cache.specs()
+    (models_dir / ".git").rmdir()
+
+
+def test_a_folder_called_snapshots_makes_no_commit_of_a_name(models_dir, tmp_path):
+    shutil.copytree(models_dir / "esm2", tmp_path / "snapshots" / "mine")
+    backend = ModelCache(models_dir=tmp_path / "snapshots", device="cpu", offline=True).backend("mine")
+    assert len(backend.revision) == 64
+
+
 def test_a_folder_that_cannot_be_read_is_listed_with_its_reason(cache):
     assert cache.specs()["broken"].provides == frozenset()
     status = cache.status("broken")

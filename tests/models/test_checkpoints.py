@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from esmviz.errors import CorruptCheckpointError
+from esmviz.errors import CorruptCheckpointError, ModelUnavailableError
 from esmviz.models.catalog import CATALOG
 from esmviz.models.checkpoints import load
 from esmviz.models.folders import describe
@@ -251,3 +251,14 @@ def test_revision_is_of_the_tensors(folder, saved):
 def test_shapes_are_read_without_torch(saved):
     shapes = tensor_shapes(saved / "esmc")
     assert shapes["esmc.embed_tokens.weight"] == (64, 32)
+
+
+def test_running_out_of_memory_is_no_fault_of_the_file(folder, monkeypatch):
+    import safetensors.torch
+
+    def short(_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes")
+
+    monkeypatch.setattr(safetensors.torch, "load_file", short)
+    with pytest.raises(ModelUnavailableError, match="does not fit in memory while it loads"):
+        load(folder, describe(folder, "own"), "cpu")

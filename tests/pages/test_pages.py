@@ -596,3 +596,11 @@ def test_models_page_lists_a_hosted_model_without_a_download(with_far, far):
     assert not any("Download" in button.label for button in at.button)
     assert "GB of memory" not in words(at)
     assert far.n_calls == 0
+
+
+@pytest.mark.parametrize(("trained", "is_warned"), [(100, True), (141, False), (None, False)])
+def test_a_protein_longer_than_any_in_training_is_warned_of(app, workbench, monkeypatch, trained, is_warned):
+    spec = replace(workbench.spec("fake"), trained_residues=trained)
+    monkeypatch.setattr(workbench, "spec", lambda name: spec)
+    said = words(app("attention", protein="HBA_HUMAN"))  # 141 residues
+    assert ("was trained on stretches of up to 100 residues" in said) == is_warned

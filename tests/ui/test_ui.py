@@ -77,7 +77,7 @@ def test_pairs_of_one_protein_say_how_far_apart():
         "with": ["L4"],
         "cosine": [0.988],
         "apart": [3],
-        "percentile": [99],
+        "percentile": [99.12],
     }
 
 
