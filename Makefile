@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run install test test-slow check bench bench-heads train-mini clean chromium
+.PHONY: help run install test test-slow check bench bench-heads bench-memory train-mini clean chromium
 
 PORT ?= 8501
 HOST ?= 127.0.0.1
@@ -60,6 +60,9 @@ bench: $(RUN_STAMP) $(DEV_STAMP) chromium  ## time the app on this machine
 
 bench-heads: $(RUN_STAMP) $(DEV_STAMP)  ## time and memory of attention outputs, beside transformers in eager mode (6 GB)
 	$(OFFLINE) $(PY) -m benchmarks.attention
+
+bench-memory: $(RUN_STAMP) $(DEV_STAMP)  ## peak memory of esmviz embed against the number of proteins
+	$(OFFLINE) $(PY) -m benchmarks.memory
 
 train-mini: $(RUN_STAMP)  ## train the embedded model anew from the proteins in DATA, and measure it
 	$(PY) -m training.prepare $(DATA) --example esmviz/assets/example/example.fasta

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from esmviz.errors import ModelUnavailableError, OutputNotProvidedError
 from esmviz.models import memory
-from esmviz.models.attention import Pack
+from esmviz.models.attention import Pack, filled_up
 from esmviz.models.base import MASK, check_length, check_request, read_only, resolve_layers, tokens
 from esmviz.models.batching import PACK_TOKENS, first_alone, halving, packs
 from esmviz.models.network import Network, amino_acid_logits, predictions
@@ -194,14 +194,16 @@ class TransformerBackend:
         positions = np.concatenate([np.arange(length) for length in pack.lengths])
         row = torch.from_numpy(ids).to(self.device), torch.from_numpy(positions).to(self.device)
         x = network.embed(*row, pack)
-        rotation = network.rotation(row[1])
+        x, places, pack = filled_up(x, row[1], pack)
+        rotation = network.rotation(places)
         for layer in range(last_block + 1):
             if layer > 0:
                 x = network.block(layer, x, rotation, pack)
             if layer == network.n_layers:
                 x = network.final_norm(x)
             if kept is not None:
-                kept.take(layer, x)
+                kept.take(layer, x[: len(ids)])
+        x = x[: len(ids)]
         if x.dtype == torch.float16 and not x.isfinite().all():
             raise OutputNotProvidedError(
                 f"{self.spec.name} leaves the range of float16 here.",

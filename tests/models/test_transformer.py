@@ -1,10 +1,13 @@
 """Our engine against transformers' own outputs in eager mode, one protein at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from esmviz.errors import OutOfMemoryError, OutputNotProvidedError, SequenceTooLongError
+from esmviz.models import attention
 from esmviz.models.base import AMINO_ACID_TOKENS, MASK, VOCABULARY, tokens
 from esmviz.models.transformer import TransformerBackend
 from esmviz.types import (
@@ -141,8 +144,6 @@ def test_contacts_are_not_offered_without_a_trained_head(kind, backends, mixed):
 
 
 def test_heads_may_come_in_several_portions(pair, mixed, monkeypatch):
-    from esmviz.models import attention
-
     request = Request(probes=(KeepHeads(2, (1, 0, 3)), OverHeads(1, 3, "max"), Thumbnails(4)))
     whole = one(pair[0], mixed[0], request).probes
     monkeypatch.setattr(attention, "WEIGHTS_BYTES", 1)
@@ -163,6 +164,35 @@ def test_masked_logits_equal_one_by_one(pair, mixed):
         ids[position + 1] = MASK
         expected = eagerly(reference, ids).logits[0, position + 1, list(AMINO_ACID_TOKENS)]
         np.testing.assert_allclose(logits, expected.numpy(), **CLOSE)
+
+
+@pytest.mark.parametrize(("precision", "step"), [("float32", 1), ("bfloat16", 32)])
+def test_half_precision_rows_are_filled_up_on_a_cpu(pair, mixed, monkeypatch, precision, step):
+    """Few numbers of tokens, each of which oneDNN compiles once; what is filled in reaches nobody."""
+    backend, _ = pair
+    request = Request(logits=True, layers=(0, 1, -1), pooling="mean", keep_residues=True, precision=precision)
+    probe = KeepHeads(2, (1,))
+    request = replace(request, probes=(probe,)) if "attentions" in backend.spec.provides else request
+    network, _ = backend._network(request)
+    block, seen = type(network).block, []
+
+    def seeing(self, layer, x, *rest):
+        seen.append(len(x))
+        return block(self, layer, x, *rest)
+
+    monkeypatch.setattr(type(network), "block", seeing)
+    filled = list(backend.run(mixed, request))
+    assert all(n % step == 0 for n in seen)
+    seen.clear()
+    monkeypatch.setattr(attention, "FILL", 1)
+    plain = list(backend.run(mixed, request))
+    assert any(n % 32 for n in seen)
+    for record, a, b in zip(mixed, filled, plain, strict=True):
+        assert a.hidden_states.shape == (3, len(record), backend.spec.d_model)
+        for name in ("logits", "hidden_states", "pooled"):
+            np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=0.05, atol=0.05)
+        for key, maps in a.probes.items():
+            np.testing.assert_allclose(maps, b.probes[key], atol=0.02)
 
 
 def test_token_dropout_counts_masks_per_protein(backends, references):
