@@ -181,7 +181,7 @@ _WORKBENCHES: dict[Path, Workbench] = {}
 
 def by_esmviz(folder: Path, records: Sequence[ProteinRecord], precision: Precision) -> Vectors:
     bench = _WORKBENCHES.setdefault(folder, Workbench(Settings(), allow_paths=True))
-    bench.results = Results(0)  # nothing is remembered from one round to the next
+    bench.streamed = Results(0)  # nothing is remembered from one round to the next
     return np.concatenate([chunk.vectors for chunk in bench.embed(records, str(folder), precision=precision)])
 
 
