@@ -220,6 +220,19 @@ def check_length(
     )
 
 
+def check_records(records: Sequence[ProteinRecord], request: Request, spec: ModelSpec) -> None:
+    """Refuse what a model does not give, a protein too long for it, and letters that no model knows.
+
+    Raises
+    ------
+    OutputNotProvidedError, SequenceTooLongError, InvalidSequenceError
+    """
+    check_request(request, spec)
+    for record in records:
+        check_length(record, spec)
+        tokens(record)
+
+
 def read_only(array: NDArray[Any]) -> FloatArray:
     """The array as contiguous float32 that nobody can change: it may be shared by a cache."""
     result = np.ascontiguousarray(array, dtype=np.float32)

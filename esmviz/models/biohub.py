@@ -16,8 +16,7 @@ from esmviz.models import esm_package
 from esmviz.models.base import (
     AMINO_ACID_TOKENS,
     MASK,
-    check_length,
-    check_request,
+    check_records,
     read_only,
     resolve_layers,
     tokens,
@@ -59,19 +58,14 @@ class BiohubBackend:
 
     def run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         """Yield one output per record, in their order, one protein at a time."""
-        check_request(request, self.spec)
-        for record in records:
-            check_length(record, self.spec)
-            tokens(record)  # letters that no model knows are not sent
+        check_records(records, request, self.spec)
         return self._run(records, request)
 
     def run_masked(
         self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield positions one at a time, and the logits there without that residue."""
-        check_request(Request(logits=True), self.spec)
-        check_length(record, self.spec)
-        tokens(record)
+        check_records([record], Request(logits=True), self.spec)
         return self._run_masked(record, np.asarray(positions, dtype=np.int64))
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:

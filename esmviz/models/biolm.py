@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from esmviz.errors import ServiceError
-from esmviz.models.base import check_length, check_request, read_only, resolve_layers, tokens
+from esmviz.models.base import check_records, read_only, resolve_layers
 from esmviz.models.courier import Courier, parsed
 from esmviz.models.hosted import PRECISION, Server
 from esmviz.models.replies import ABOUT_PROTEINS, blaming, by_amino_acid, naming, numbers
@@ -56,19 +56,14 @@ class BiolmBackend:
 
     def run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         """Yield one output per record, in their order, one request at a time."""
-        check_request(request, self.spec)
-        for record in records:
-            check_length(record, self.spec)
-            tokens(record)  # letters that no model knows are not sent
+        check_records(records, request, self.spec)
         return self._run(records, request)
 
     def run_masked(
         self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield positions and the logits there without that residue, one request at a time."""
-        check_request(Request(logits=True), self.spec)
-        check_length(record, self.spec)
-        tokens(record)
+        check_records([record], Request(logits=True), self.spec)
         return self._run_masked(record, np.asarray(positions, dtype=np.int64))
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:

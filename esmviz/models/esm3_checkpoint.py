@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models import esm_package
+from esmviz.models.faults import loading_fault
 from esmviz.models.outline import outline
 from esmviz.models.weights import ESM3_EMBEDDING, read_json, weight_files
 from esmviz.types import ModelSpec
@@ -63,8 +64,7 @@ def read(folder: Path) -> dict[str, Tensor]:
     except MemoryError:
         raise
     except Exception as error:  # whatever a broken file makes torch raise
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise CorruptCheckpointError(f"{path.name} cannot be loaded: {first}", "Copy it again.") from error
+        raise loading_fault(path.name, error) from error
     _check_layout(path, tensors)
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise CorruptCheckpointError(f"{path.name} holds another layout than ESM3's: whole numbers.")

@@ -10,6 +10,7 @@ import torch
 
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models.checkpoints import CONTACT_HEAD, LEFT_OVER, refuse
+from esmviz.models.faults import loading_fault
 from esmviz.models.folders import FOLDING, describe
 from esmviz.models.folding import FoldingBackend, Network
 from esmviz.models.precision import DTYPES
@@ -87,8 +88,7 @@ def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:
     except (MemoryError, CorruptCheckpointError):
         raise
     except Exception as error:  # whatever a broken file makes transformers raise
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise CorruptCheckpointError(f"{folder.name} cannot be loaded: {first}") from error
+        raise loading_fault(folder.name, error) from error
     return model, info
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from esmviz.errors import CorruptCheckpointError, ModelUnavailableError
+from esmviz.errors import CorruptCheckpointError
 from esmviz.models import h5
-from esmviz.models.batching import is_out_of_memory
+from esmviz.models.faults import loading_fault
 from esmviz.models.native import translated
 from esmviz.models.weights import native_file, present_name, weight_files
 
@@ -40,13 +40,7 @@ def read(folder: Path, names: set[str]) -> dict[str, Tensor]:
     except (MemoryError, CorruptCheckpointError):
         raise
     except Exception as error:  # whatever a broken file makes torch, safetensors or h5py raise
-        if is_out_of_memory(error):
-            raise ModelUnavailableError(
-                f"{folder.name} does not fit in memory while it loads.",
-                "Free some memory, or take a smaller model.",
-            ) from error
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise CorruptCheckpointError(f"{folder.name} cannot be loaded: {first}") from error
+        raise loading_fault(folder.name, error) from error
     return tensors
 
 
