@@ -244,8 +244,8 @@ def test_outside_packages_are_pinned_in_the_requirements() -> None:
     module_of = {"scikit-learn": "sklearn", "umap-learn": "umap"}
     listed = {module_of.get(name, name) for name in pins}
     used = {found.name.split(".")[0] for tree in TREES.values() for found in imports(tree)}
-    comes_with_streamlit, comes_from_its_own_file = {"starlette"}, {"esm"}
-    assert (used & OUTSIDE.keys()) - listed == (comes_with_streamlit | comes_from_its_own_file) & used
+    comes_from_its_own_file = {"esm"}
+    assert (used & OUTSIDE.keys()) - listed == comes_from_its_own_file & used
     constraints = (ROOT / "constraints.txt").read_text().lower().replace("_", "-").splitlines()
     assert [f"{n}=={v}" for n, v in pins.items() if f"{n}=={v}".replace("_", "-") not in constraints] == []
 
