@@ -109,6 +109,13 @@ class CorruptCheckpointError(EsmvizError):
     http_status = 503
 
 
+class DamagedDataError(EsmvizError):
+    """Something that was stored is not what was written: it is never shown."""
+
+    exit_code = 3
+    http_status = 500
+
+
 class OutOfMemoryError(EsmvizError):
     """One protein alone does not fit."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from platformdirs import user_data_path
+
 from esmviz.errors import InvalidSettingError
 from esmviz.types import Precision
 
@@ -56,6 +58,10 @@ class Settings:
         How long such a server may take to answer one request.
     allow_plain_http : bool
         Let sequences and tokens travel unencrypted to a server that is not this machine.
+    data_dir : Path or None
+        Folder for what visitors keep; by default the one for data of the account that runs esmviz.
+    database_url, payload_url : str or None
+        Where records and payloads of snapshots are kept; by default SQLite and files in the data folder.
     """
 
     models_dir: Path | None = None
@@ -81,6 +87,9 @@ class Settings:
     biohub_token: str | None = field(default=None, repr=False)
     service_timeout_seconds: float = 60.0
     allow_plain_http: bool = False
+    data_dir: Path | None = None
+    database_url: str | None = field(default=None, repr=False)  # may hold a password
+    payload_url: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
@@ -106,6 +115,11 @@ class Settings:
             raise InvalidSettingError(
                 f"{name}_TOKEN has a space or a letter that no token has.", "Copy it anew."
             )
+
+    @property
+    def data_folder(self) -> Path:
+        """``data_dir``, or its default."""
+        return user_data_path("esmviz") if self.data_dir is None else self.data_dir
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

@@ -17,8 +17,9 @@ from esmviz.workbench import Workbench
 
 
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(request, monkeypatch):
-    """The settings of whoever runs the tests reach only those that need real weights."""
+def no_settings_from_outside(request, monkeypatch, tmp_path):
+    """The settings of whoever runs the tests reach only those that need real weights; no test writes to their data."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     if request.node.get_closest_marker("weights") is None:
         for name in [name for name in os.environ if name.startswith("ESMVIZ_")]:
             monkeypatch.delenv(name)

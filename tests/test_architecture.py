@@ -19,6 +19,7 @@ ROOMS = {
     "sequences": {"sequences", "entries", "headers", "uploads", "label_tables", "protein_file"},
     "types": {"types", "arrays", "fold"},
     **{name: {name} for name in ("errors", "labels", "settings", "analysis", "models", "jobs", "views")},
+    "exhibit": {"exhibit"},
     "export": {"export", "writers", "zips", "part"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
     | {"warming", "measuring"},
@@ -30,12 +31,22 @@ ARROWS = {
     "app": {"ui"},
     "pages": {"ui", "views", "analysis", "export"},
     # A figure is shown, captioned and offered as a file in one place, and a page waits on a Job: hence three more.
-    "ui": {"workbench", "sequences", "structures", "settings", "views", "export", "jobs"},
+    "ui": {"workbench", "sequences", "structures", "settings", "views", "export", "jobs", "exhibit"},
     "cli": {"workbench", "analysis", "export", "sequences", "settings"},
     "workbench": {"models", "jobs", "analysis", "sequences", "settings"},
     **{
         room: set()
-        for room in ("jobs", "settings", "models", "analysis", "views", "sequences", "structures", "export")
+        for room in (
+            "jobs",
+            "settings",
+            "models",
+            "analysis",
+            "views",
+            "sequences",
+            "structures",
+            "export",
+            "exhibit",
+        )
     },
 }
 WITHIN_COMMON = {"types": set(), "errors": set(), "labels": {"types"}}
@@ -59,6 +70,7 @@ OUTSIDE = {
     "h5py": {"export", "models"},  # files out; and weights of the former TensorFlow classes in
     "typer": {"cli"},
     "pandas": {"ui"},
+    "platformdirs": {"settings"},
 }
 SLOW = {"torch", "transformers", "umap", "sklearn", "scipy", "h5py", "numba", "esm"}
 SLOW_FOR_THE_CLI = SLOW | {

@@ -24,6 +24,7 @@ from esmviz.types import (
     Provenance,
     Request,
 )
+from esmviz.ui import exhibits
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.figures import figure
@@ -40,6 +41,7 @@ def inspect(
     """What one forward pass over one protein gives."""
     _need_consent(choice)
     protein = choice.record if record is None else record
+    exhibits.note_records(protein)
     asked = (protein, choice.spec.name, request)
     output: ModelOutput = _awaited(slot, asked, partial(workbench().submit_inspect, *asked))
     return output
@@ -61,6 +63,7 @@ def embedding(choice: Choice, *, layer: int, pooling: Pooling) -> EmbeddingSet:
     """One vector for each protein of the set."""
     _need_consent(choice)
     records, model, precision = choice.session.records, choice.spec.name, choice.precision
+    exhibits.note_records(*records)
     submit = partial(workbench().submit_embed, layer=layer, pooling=pooling, precision=precision)
     asked = (records, model, layer, pooling, precision)
     vectors: EmbeddingSet = _awaited("embed", asked, partial(submit, records, model))
@@ -70,6 +73,7 @@ def embedding(choice: Choice, *, layer: int, pooling: Pooling) -> EmbeddingSet:
 def predictions(choice: Choice) -> EmbeddingSet:
     """What a classifier or a regression says of each protein of the set that it can read in one piece, raw."""
     asked = (_in_one_piece(choice), choice.spec.name, choice.precision)
+    exhibits.note_records(*asked[0])
     found: EmbeddingSet = _awaited("predict", asked, partial(workbench().submit_predict, *asked))
     return found
 

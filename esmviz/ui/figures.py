@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from esmviz import __version__, export
+from esmviz.exhibit import Facts, Picture, Table
 from esmviz.labels import head_label, provenance_facts
 from esmviz.types import Provenance
-from esmviz.ui import texts
+from esmviz.ui import exhibits, texts
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
 from esmviz.views import theme
@@ -26,6 +27,17 @@ def figure(fig: Any, name: str, *, alt: str, points: bool = False) -> Any:
 
     Returns what was selected when ``points``, else None.
     """
+    exhibits.note(lambda: Picture(name, alt, fig.to_json()), *_cells(fig))
+    return _drawn(fig, name, alt, points)
+
+
+def _cells(fig: Any) -> list[Any]:
+    """What a figure holds on to."""
+    names = ("x", "y", "z", "text", "customdata", "hovertext")
+    return [getattr(trace, name, None) for trace in fig.data for name in names]
+
+
+def _drawn(fig: Any, name: str, alt: str, points: bool) -> Any:
     fig.update_layout(template=theme.template(is_dark()))
     options: dict[str, Any] = (
         {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if points else {}
@@ -79,15 +91,23 @@ def panel(
     points : list or None
         What the visitor selected, when ``points``.
     """
-    selected = figure(fig, name, alt=alt, points=points)
+    selected = _drawn(fig, name, alt, points)
     subject = choice.record.id if of_protein else choice.session.source
     meta = _meta(choice, provenance, settings or {}, of_protein)
     parts = [name, subject, provenance.model] + (
         [f"layer{provenance.layer}"] if provenance.layer is not None else []
     )
     parts += [f"head{head_label(provenance.head)}"] if provenance.head is not None else []
-    _downloads("-".join(parts), fig, f"{choice.question} {subject}", meta, columns, arrays)
-    how_to_read(*_with_windows(text, provenance))
+    file_name, reading = "-".join(parts), _with_windows(text, provenance)
+    exhibits.note(
+        lambda: Picture(
+            name, alt, fig.to_json(), provenance, meta, reading, file_name, dict(columns()), dict(arrays)
+        ),
+        *_cells(fig),
+        *arrays.values(),
+    )
+    _downloads(file_name, fig, f"{choice.question} {subject}", meta, columns, arrays)
+    how_to_read(*reading)
     return selected
 
 
@@ -103,6 +123,7 @@ def files(
     """CSV and NPZ of the whole set, below a table that has no figure."""
     file_name = "-".join((name, choice.session.source, provenance.model))
     meta = _meta(choice, provenance, settings, of_protein=False)
+    exhibits.note(lambda: Table(name, dict(columns()), "", meta, file_name, dict(arrays)), *arrays.values())
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _table_and_arrays(file_name, meta, columns, arrays, key=f"{name}_")
 
@@ -176,6 +197,7 @@ def how_to_read(text: str, citation: str, doi: str) -> None:
 
 def ranking(title: str, columns: Mapping[str, Sequence[Any]], *, height: int = 320, note: str = "") -> None:
     """A ranked table beside the picture: its twin for screen readers."""
+    exhibits.note(lambda: Table(title, columns, note))
     st.markdown(f"**{title}**")
     st.dataframe(dict(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
     if note:
@@ -184,6 +206,7 @@ def ranking(title: str, columns: Mapping[str, Sequence[Any]], *, height: int = 3
 
 def facts(values: Mapping[str, str]) -> None:
     """A few numbers that sum the picture up."""
+    exhibits.note(lambda: Facts(values))
     lines = "  \n".join(f"{plain(name)}: **{plain(value)}**" for name, value in values.items())
     st.markdown(lines)
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
-from esmviz.ui import intake
+from esmviz.ui import exhibits, intake
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.resources import workbench
@@ -111,7 +111,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
             _warn_beyond_training(choice)
     if choice is None:
         st.stop()
-    with reporting_errors():
+    with reporting_errors(), exhibits.drafting(file, page.question, choice.session, choice.spec):
         yield choice
 
 

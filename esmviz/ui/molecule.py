@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -10,6 +11,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from esmviz import export
+from esmviz.exhibit import Molecule
+from esmviz.ui import exhibits
 from esmviz.ui.figures import is_dark
 from esmviz.views import Painting, theme
 
@@ -38,6 +41,7 @@ def viewer(text: str, painting: Painting, name: str, *, alt: str) -> None:
     alt : str
         The picture in words.
     """
+    exhibits.note(lambda: Molecule(name, alt, text, asdict(painting)))
     data: dict[str, Any] = {
         "library": f"{_prefix()}/{LIBRARY}",
         "text": text,

@@ -1,0 +1,127 @@
+"""What each page showed a visitor last, as an ``Exhibit``: the doors of the pages note what they draw as they draw it.
+
+Nothing is copied or written as text before somebody asks. What pages hold meanwhile is bounded in bytes for all visitors
+together: who has walked away long ago opens the page again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from esmviz import __version__
+from esmviz.exhibit import Exhibit, Piece
+from esmviz.results import Results
+from esmviz.types import ModelSpec, ProteinRecord
+from esmviz.ui.resources import workbench
+from esmviz.ui.session import Session
+
+# Keys of the widgets that shape a page, or what stands before a "_" in them. A list, since what else visitors type,
+# such as sequences or a password, must never come along.
+SETTINGS = {
+    "similarity": ("other", "centre", "apart", "part"),
+    "attention": ("show", "statistic", "correction", "fixed_range", "layers", "apart", "part"),
+    "logits": ("show_logits", "scheme", "row_order", "stretch"),
+    "clusters": ("pooling", "map", "neighbours", "min_dist", "seed", "grouping", "smallest", "k", "colour"),
+    "predictions": ("listed",),
+    "structure": ("shown", "paint", "part"),
+    "home": ("stretch",),
+}
+COMPUTES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "plotly")
+
+
+@dataclass
+class Draft:
+    """What the page has drawn so far in this run of its script."""
+
+    page: str
+    title: str
+    source: str
+    spec: ModelSpec
+    created: datetime
+    choices: dict[str, Any]
+    records: dict[str, ProteinRecord] = field(default_factory=dict)
+    pieces: list[Callable[[], Piece]] = field(default_factory=list)
+    n_bytes: int = 0
+
+    def frozen(self) -> Exhibit:
+        """The finished value."""
+        return Exhibit(
+            page=self.page,
+            title=self.title,
+            created=self.created.isoformat(timespec="seconds"),
+            source=self.source,
+            records=tuple(self.records.values()),
+            model=asdict(self.spec),
+            settings=self.choices,
+            versions={"esmviz": __version__} | {name: version(name) for name in COMPUTES},
+            pieces=tuple(make() for make in self.pieces),
+        )
+
+
+_drawing: ContextVar[Draft | None] = ContextVar("drawing", default=None)
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf() -> Results:
+    return Results(workbench().settings.cache_mb << 20)
+
+
+@contextmanager
+def drafting(page: str, title: str, session: Session, spec: ModelSpec) -> Iterator[Draft]:
+    """Collect what the body of a page draws; a body that stops or fails leaves what the page showed before."""
+    draft = Draft(page, title, session.source, spec, datetime.now(UTC), {})
+    token = _drawing.set(draft)
+    try:
+        yield draft
+    finally:
+        _drawing.reset(token)
+    draft.choices.update(_choices(page, session, spec))
+    if draft.pieces:
+        held = draft.n_bytes + sum(map(len, draft.records.values()))
+        _shelf().put(f"{session.visitor} {page}", draft, held)
+
+
+def note(make: Callable[[], Piece], *arrays: Any) -> None:
+    """Take up what a page draws; ``make`` is called when somebody wants it, ``arrays`` are what it holds on to."""
+    if (draft := _drawing.get()) is not None:
+        draft.pieces.append(make)
+        draft.n_bytes += sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+
+def note_records(*records: ProteinRecord) -> None:
+    """Take up proteins that the page reads."""
+    if (draft := _drawing.get()) is not None:
+        draft.records |= {record.id: record for record in records}
+
+
+def latest(session: Session, page: str) -> Exhibit | None:
+    """What a page of this tab showed last, or None."""
+    draft: Draft | None = _shelf().get(f"{session.visitor} {page}")
+    return None if draft is None else draft.frozen()
+
+
+def _choices(page: str, session: Session, spec: ModelSpec) -> dict[str, Any]:
+    """The visitor's choices, and the values of the page's own widgets."""
+    names = ("protein", "layer", "head", "precision")
+    own = {"model": spec.name, **{name: getattr(session, name) for name in names}}
+    return own | {
+        "widgets": {str(key): value for key, value in st.session_state.items() if shapes(page, str(key))}
+    }
+
+
+def shapes(page: str, key: str) -> bool:
+    """Whether a widget is one of those that shape the page.
+
+    >>> shapes("clusters", "k_58"), shapes("clusters", "min_dist"), shapes("home", "paste")
+    (True, True, False)
+    """
+    return any(key == name or key.startswith(f"{name}_") for name in SETTINGS.get(page, ()))
