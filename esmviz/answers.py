@@ -65,7 +65,8 @@ class Answers:
 
     def knows(self, case: Case) -> bool:
         """Whether the answer is there, or under way."""
-        return self._results.get(self._result_key(case)) is not None or self._queue.has(case.lane, case.key)
+        known = self._results.get(self._result_key(case), is_counted=False)
+        return known is not None or self._queue.has(case.lane, case.key)
 
     def submit(self, case: Case, visitor: str, slot: str) -> Job:
         """A job for the answer, done already where it is known."""
@@ -79,7 +80,7 @@ class Answers:
     def _steps(self, case: Case, context: Context) -> Generator[None, None, Any]:
         if case.lane != PROJECTION:
             self.backend(case.lane)  # its revision is part of the key
-        value = self._results.get(self._result_key(case))
+        value = self._results.get(self._result_key(case), is_counted=False)
         if value is None:
             context.raise_if_cancelled()
             value = case.compute(context)

@@ -36,10 +36,10 @@ def inspect_steps(
         return fold(backend, record, context)
     done = 0
     for step in backend.steps([record], request):
-        if step.output is not None:
-            return step.output
         done += step.n_residues
         context.report(done, len(record))
+        if step.output is not None:
+            return step.output
         yield
     raise AssertionError("the last step brings the output")
 

@@ -123,6 +123,13 @@ class OutOfMemoryError(EsmvizError):
     http_status = 413
 
 
+class ComputationLostError(EsmvizError):
+    """The server lost a computation, or could not begin it; nothing is wrong with what was asked."""
+
+    exit_code = 3
+    http_status = 503
+
+
 class CancelledError(EsmvizError):
     """The visitor, or the last visitor who wanted it, left. Not a failure."""
 

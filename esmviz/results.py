@@ -16,6 +16,11 @@ class Results:
     ----------
     max_bytes : int
 
+    Attributes
+    ----------
+    n_bytes, n_hits, n_misses : int
+        Of what is kept, and how often it was asked for with and without success.
+
     Examples
     --------
     >>> results = Results(max_bytes=3 * OVERHEAD)
@@ -30,14 +35,17 @@ class Results:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.n_bytes = 0
+        self.n_bytes = self.n_hits = self.n_misses = 0
         self._values: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> Any:
-        """The value, now the most recently used, or None."""
+    def get(self, key: str, *, is_counted: bool = True) -> Any:
+        """The value, now the most recently used, or None; who asks a second time for the same does not count."""
         with self._lock:
-            if key not in self._values:
+            is_known = key in self._values
+            self.n_hits += is_counted and is_known
+            self.n_misses += is_counted and not is_known
+            if not is_known:
                 return None
             self._values.move_to_end(key)
             return self._values[key][0]

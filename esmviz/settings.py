@@ -16,6 +16,7 @@ from esmviz.errors import InvalidSettingError
 from esmviz.types import Precision
 
 PREFIX = "ESMVIZ_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Settings:
         Folder for what visitors keep; by default the one for data of the account that runs esmviz.
     database_url, payload_url : str or None
         Where records and payloads of snapshots are kept; by default SQLite and files in the data folder.
+    metrics : str
+        Who may read ``/metrics``: ``off``, ``loopback``, ``all``, or networks with commas.
+    log_format : str
+        ``plain``, or ``json`` for one object a line and a line for every computation.
     """
 
     models_dir: Path | None = None
@@ -90,12 +95,17 @@ class Settings:
     data_dir: Path | None = None
     database_url: str | None = field(default=None, repr=False)  # may hold a password
     payload_url: str | None = field(default=None, repr=False)
+    metrics: str = "off"
+    log_format: str = "plain"
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
             raise InvalidSettingError(
                 f"ESMVIZ_PRECISION is {self.precision!r}.", f"One of {', '.join(get_args(Precision))}."
             )
+        if self.log_format not in ("plain", "json"):
+            raise InvalidSettingError(f"ESMVIZ_LOG_FORMAT is {self.log_format!r}.", "It is plain or json.")
+        networks(self.metrics)
         for knob in fields(self):
             value = getattr(self, knob.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
@@ -139,6 +149,22 @@ class Settings:
             )
         values = {known[name].name: _parse(name, text, str(known[name].type)) for name, text in given.items()}
         return cls(**values)
+
+
+def networks(metrics: str) -> tuple[Network, ...]:
+    """The networks from which numbers may be read.
+
+    >>> networks("loopback"), networks("10.0.0.0/8, ::1")[1]
+    ((IPv4Network('127.0.0.0/8'), IPv6Network('::1/128')), IPv6Network('::1/128'))
+    """
+    words = {"off": "", "loopback": "127.0.0.0/8,::1", "all": "0.0.0.0/0,::/0"}
+    texts = words.get(metrics, metrics).split(",")
+    try:
+        return tuple(ipaddress.ip_network(text.strip()) for text in texts if text.strip())
+    except ValueError:
+        raise InvalidSettingError(
+            f"ESMVIZ_METRICS is {metrics!r}.", "It is off, loopback, all, or networks as 10.0.0.0/8,::1."
+        ) from None
 
 
 def _parse(name: str, text: str, kind: str) -> Any:

@@ -25,13 +25,24 @@ ROOMS = {
     | {"warming", "measuring"},
     "ui": {"ui"},
     "cli": {"cli", "runs", "run_report", "surroundings"},
+    "operations": {"metrics", "logs"},
 }
 COMMON = {"types", "errors", "labels"}
 ARROWS = {
     "app": {"ui"},
     "pages": {"ui", "views", "analysis", "export"},
     # A figure is shown, captioned and offered as a file in one place, and a page waits on a Job: hence three more.
-    "ui": {"workbench", "sequences", "structures", "settings", "views", "export", "jobs", "exhibit"},
+    "ui": {
+        "workbench",
+        "sequences",
+        "structures",
+        "settings",
+        "views",
+        "export",
+        "jobs",
+        "exhibit",
+        "operations",
+    },
     "cli": {"workbench", "analysis", "export", "sequences", "settings"},
     "workbench": {"models", "jobs", "analysis", "sequences", "settings"},
     **{
@@ -46,6 +57,7 @@ ARROWS = {
             "structures",
             "export",
             "exhibit",
+            "operations",
         )
     },
 }
@@ -69,6 +81,7 @@ OUTSIDE = {
     "biotite": {"sequences", "structures"},
     "h5py": {"export", "models"},  # files out; and weights of the former TensorFlow classes in
     "typer": {"cli"},
+    "prometheus_client": {"operations"},
     "pandas": {"ui"},
     "platformdirs": {"settings"},
 }

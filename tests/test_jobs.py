@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from esmviz.errors import CancelledError, UnknownModelError
+from esmviz.errors import CancelledError, ComputationLostError, UnknownModelError
 from esmviz.jobs import Context, Job, Queue
 
 WAIT = 20  # seconds until a hanging test gives up; nothing is asserted on it
@@ -384,3 +384,101 @@ def test_many_visitors_coming_and_going_leave_nothing(queue, clock):
     clock.now += 11
     queue.heartbeat("somebody else")
     assert len(queue) == 0
+
+
+def test_whoever_watches_is_told_of_every_job_that_is_over(clock):
+    seen = []
+    queue = Queue(heartbeat_seconds=10, clock=clock, watch=lambda lane, job: seen.append((lane, job.status)))
+    gate = Gate()
+    running = queue.submit("lane", "running", gate, visitor="ann", slot="a")
+    gate.wait_until_inside()
+    queue.submit("lane", "waiting", Gate(), visitor="bob", slot="b")
+    clock.now += 3
+    assert queue.counts() == {("lane", "running"): 1, ("lane", "waiting"): 1}
+    queue.release("bob")
+    gate.let()
+    finish(running)
+    failed = queue.submit("other", "failed", lambda context: 1 / 0)
+    assert failed.wait(WAIT)
+    finish(queue.submit("other", "after", lambda context: None))
+    assert sorted(seen[:3]) == [("lane", "cancelled"), ("lane", "done"), ("other", "failed")]
+    assert failed.error_name == "ZeroDivisionError"
+
+
+def test_time_of_waiting_and_of_running_are_told_apart(queue, clock):
+    first, second = Gate(), Gate()
+    queue.submit("lane", "first", first)
+    first.wait_until_inside()
+    job = queue.submit("lane", "second", second)
+    clock.now += 5
+    assert job.waited == 5
+    first.let()
+    second.wait_until_inside()
+    clock.now += 7
+    second.let()
+    finish(job)
+    clock.now += 100
+    assert (job.waited, job.progress.seconds) == (5, 7)
+
+
+def test_a_worker_that_loses_a_job_goes_on_with_the_next(queue, monkeypatch):
+    """Whatever goes wrong around a job, its visitors are told and those who wait get theirs."""
+    from esmviz.jobs import queue as module
+
+    step, gate = module._Task.step, Gate()
+
+    def failing(task):
+        if task.job.key == "lost":
+            gate(Context())
+            raise MemoryError
+        return step(task)
+
+    monkeypatch.setattr(module._Task, "step", failing)
+    lost = queue.submit("lane", "lost", lambda context: None, visitor="ann", slot="a")
+    gate.wait_until_inside()
+    waiting = queue.submit("lane", "next", lambda context: "fine", visitor="bob", slot="b")
+    gate.let()
+    assert finish(waiting) == "fine"
+    with pytest.raises(ComputationLostError, match="lost on the server"):
+        lost.result()
+    monkeypatch.undo()
+    assert finish(queue.submit("lane", "lost", lambda context: "again", visitor="ann", slot="a")) == "again"
+
+
+def test_a_heartbeat_replaces_a_worker_that_died(queue, monkeypatch):
+    """The very thread is gone, with a job in its hands and another one waiting."""
+    from esmviz.jobs import queue as module
+
+    gate = Gate()
+
+    def dying(lane):
+        with queue._lock:
+            while not lane.tasks:
+                lane.arrival.wait()
+            lane.at_work = lane.tasks.popleft()
+        gate(Context())  # and the thread ends
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Queue, "_work", lambda queue, lane: dying(lane))
+        lost = queue.submit("lane", "lost", lambda context: None, visitor="ann", slot="a")
+        gate.wait_until_inside()
+        waiting = queue.submit("lane", "next", lambda context: "fine", visitor="bob", slot="b")
+        gate.let()
+        queue._lanes["lane"].worker.join(WAIT)
+    assert (lost.status, waiting.status) == ("waiting", "waiting")
+    queue.heartbeat("bob")
+    assert finish(waiting) == "fine"
+    with pytest.raises(ComputationLostError):
+        lost.result()
+
+
+def test_no_thread_left_is_an_error_at_once_and_not_a_job_that_waits_for_ever(queue, monkeypatch):
+    def no_thread(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(ComputationLostError, match="Try again"):
+            queue.submit("lane", "key", lambda context: None, visitor="ann")
+    assert len(queue) == 0
+    assert finish(queue.submit("lane", "key", lambda context: "fine", visitor="ann")) == "fine"

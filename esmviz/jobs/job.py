@@ -52,6 +52,7 @@ class Job:
         self.status: Status = "waiting"
         self.partial: Any = None
         self._clock = clock
+        self._asked = clock()
         self._progress = Progress()
         self._started: float | None = None
         self._ended: float | None = None
@@ -83,6 +84,17 @@ class Job:
             return self._progress
         end = self._clock() if self._ended is None else self._ended
         return replace(self._progress, seconds=end - self._started)
+
+    @property
+    def waited(self) -> float:
+        """Seconds until it began, or ended without having begun."""
+        ends = (self._started, self._ended, self._clock())
+        return next(end for end in ends if end is not None) - self._asked
+
+    @property
+    def error_name(self) -> str:
+        """Class of what it failed with, ``""`` where it did not fail."""
+        return type(self._error).__name__ if self.status == "failed" else ""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is over, at most ``timeout`` seconds; False when it is not over by then."""

@@ -8,22 +8,27 @@ thousand.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable
 from types import GeneratorType
 from typing import Any
 
-from esmviz.errors import CancelledError
+from esmviz.errors import CancelledError, ComputationLostError
 from esmviz.jobs.job import Clock, Context, Job, stopped
+
+Watch = Callable[[str, Job], None]
+log = logging.getLogger("esmviz.jobs")
 
 
 class _Task:
     """A job with the function that makes its result, run step by step."""
 
-    def __init__(self, job: Job, function: Callable[[Context], Any], context: Context) -> None:
+    def __init__(self, lane: str, job: Job, function: Callable[[Context], Any], context: Context) -> None:
+        self.lane = lane  # as it was asked for: several may share one
         self.job = job
         self._function = function
         self._context = context
@@ -63,6 +68,7 @@ class _Lane:
 
     def __init__(self, lock: threading.RLock) -> None:
         self.tasks: deque[_Task] = deque()
+        self.at_work: _Task | None = None
         self.arrival = threading.Condition(lock)
         self.worker: threading.Thread | None = None
 
@@ -78,14 +84,22 @@ class Queue:
         Bound on worker threads; lane names beyond it share the lanes there are.
     clock : callable
         Seconds, never going back.
+    watch : callable, optional
+        Told of every job that is over, with the lane that was asked for.
     """
 
     def __init__(
-        self, heartbeat_seconds: float = 10.0, *, max_lanes: int = 16, clock: Clock = time.monotonic
+        self,
+        heartbeat_seconds: float = 10.0,
+        *,
+        max_lanes: int = 16,
+        clock: Clock = time.monotonic,
+        watch: Watch = lambda lane, job: None,
     ) -> None:
         self._heartbeat_seconds = heartbeat_seconds
         self._max_lanes = max_lanes
         self._clock = clock
+        self._watch = watch
         self._lock = threading.RLock()
         self._lanes: dict[str, _Lane] = {}
         self._jobs: dict[tuple[str, Hashable], Job] = {}
@@ -126,8 +140,9 @@ class Queue:
         with self._lock:
             job = self._jobs.get((lane, key))
             if job is None or (job.status == "failed" and job._error_shown):
-                job = self._jobs[lane, key] = Job(key, self._clock)
-                self._line_up(lane, _Task(job, function, Context(job, self._drop_silent)))
+                job = Job(key, self._clock)
+                self._line_up(_Task(lane, job, function, Context(job, self._drop_silent)))
+                self._jobs[lane, key] = job
             self._want(visitor, slot, job)
             self._drop_silent()
         return job
@@ -152,12 +167,18 @@ class Queue:
             if visitor in self._seen:
                 self._seen[visitor] = self._clock()
             self._drop_silent()
+            self._revive()
 
     def release(self, visitor: str, slot: str | None = None) -> None:
         """The visitor stops wanting what is in the slot, or anything (``None``); the last one out cancels."""
         with self._lock:
             for want in [w for w in self._wants if w[0] == visitor and slot in (None, w[1])]:
                 self._unwant(want)
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """How many jobs there are in each lane and status."""
+        with self._lock:
+            return Counter((lane, job.status) for (lane, _), job in self._jobs.items())
 
     def __len__(self) -> int:
         """Number of jobs that wait, run, or are kept for someone who wants them."""
@@ -180,9 +201,10 @@ class Queue:
         job._stop.set()
         self._jobs = {name: other for name, other in self._jobs.items() if other is not job}
         for lane in self._lanes.values():
-            if any(task.job is job for task in lane.tasks) and job.status == "waiting":
-                lane.tasks = deque(task for task in lane.tasks if task.job is not job)
+            for task in [task for task in lane.tasks if task.job is job and job.status == "waiting"]:
+                lane.tasks.remove(task)
                 job._close("cancelled", error=stopped())
+                self._watch(task.lane, job)
 
     def _drop_silent(self) -> None:
         with self._lock:
@@ -191,29 +213,61 @@ class Queue:
                 del self._seen[visitor]
                 self.release(visitor)
 
-    def _line_up(self, name: str, task: _Task) -> None:
+    def _line_up(self, task: _Task) -> None:
+        name = task.lane
         if name not in self._lanes and len(self._lanes) >= self._max_lanes:
             name = sorted(self._lanes)[zlib.crc32(name.encode()) % len(self._lanes)]
         lane = self._lanes.setdefault(name, _Lane(self._lock))
-        lane.tasks.append(task)
         if lane.worker is None or not lane.worker.is_alive():
-            lane.worker = threading.Thread(
-                target=self._work, args=(lane,), name=f"esmviz-{name}", daemon=True
-            )
-            lane.worker.start()
+            self._employ(lane, name)
+        lane.tasks.append(task)
         lane.arrival.notify()
+
+    def _revive(self) -> None:
+        """Give a lane whose worker died another one."""
+        for name, lane in self._lanes.items():
+            if lane.worker is not None and not lane.worker.is_alive():
+                self._give_up(lane)
+                self._employ(lane, name)
+
+    def _employ(self, lane: _Lane, name: str) -> None:
+        worker = threading.Thread(target=self._work, args=(lane,), name=f"esmviz-{name}", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError as error:  # the system gives no more threads
+            raise ComputationLostError(
+                "The server could not begin another computation.", "Try again in a minute."
+            ) from error
+        lane.worker = worker
 
     def _work(self, lane: _Lane) -> None:
         while True:
-            with self._lock:
-                while not lane.tasks:
-                    lane.arrival.wait()
-                task = lane.tasks.popleft()
-            if task.step():
-                with self._lock:
-                    lane.tasks.append(task)
-            else:
-                self._settle(task.job)
+            try:
+                self._work_on(lane)
+            except BaseException as error:  # noqa: BLE001 - the lane goes on; the message can quote a sequence
+                log.error("a worker lost a job by %s", type(error).__name__)
+                self._give_up(lane)
+
+    def _work_on(self, lane: _Lane) -> None:
+        with self._lock:
+            while not lane.tasks:
+                lane.arrival.wait()
+            task = lane.at_work = lane.tasks.popleft()
+        goes_on = task.step()
+        if not goes_on:
+            self._watch(task.lane, task.job)
+            self._settle(task.job)
+        with self._lock:
+            lane.at_work = None
+            lane.tasks.extend([task] * goes_on)
+
+    def _give_up(self, lane: _Lane) -> None:
+        """The job at work ends with an error that says so; those that wait are as they were."""
+        with self._lock:
+            task, lane.at_work = lane.at_work, None
+            if task is not None and not task.job.is_over:
+                lost = ComputationLostError("The computation was lost on the server.", "Start it again.")
+                task.job._close("failed", error=lost)
 
     def _settle(self, job: Job) -> None:
         """Forget callers without a heartbeat; visitors keep a job that is over until they go."""

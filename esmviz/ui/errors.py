@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
+from esmviz import logs
 from esmviz.errors import EsmvizError
+from esmviz.ui.monitoring import METRICS
 
 log = logging.getLogger("esmviz")
 
@@ -30,6 +30,21 @@ def show(error: EsmvizError) -> None:
     """Show an error of the house with its way out."""
     box = {"error": st.error, "warning": st.warning, "info": st.info}[error.severity]
     box(plain(str(error)))
+    METRICS.count_error(type(error).__name__, where="page")
+
+
+def show_unforeseen(error: Exception) -> bool:
+    """Show an error that nobody caught: a reference number, or the sentence of one of the house."""
+    if isinstance(error, EsmvizError):
+        show(error)
+        return True
+    number = logs.unforeseen(log, error)
+    METRICS.count_error("unforeseen", where="page")
+    st.error(
+        f"Something went wrong that esmviz did not foresee. Its reference in the log is {number}. "
+        "Your proteins are still loaded; other pages work."
+    )
+    return True
 
 
 @contextmanager
@@ -37,14 +52,5 @@ def reporting_errors() -> Iterator[None]:
     """Translate errors for people. Anything unforeseen is logged without the visitor's data and shown as a number."""
     try:
         yield
-    except EsmvizError as error:
-        show(error)
     except Exception as error:  # noqa: BLE001 - the one place where a page may fail without a traceback
-        number = secrets.token_hex(4)
-        # The message of a foreign exception can quote a sequence, so only its type and place are logged.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        log.error("reference %s: %s\n%s", number, type(error).__name__, frames)
-        st.error(
-            f"Something went wrong that esmviz did not foresee. Its reference in the log is {number}. "
-            "Your proteins are still loaded; other pages work."
-        )
+        show_unforeseen(error)

@@ -14,6 +14,7 @@ from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
 from esmviz.ui import exhibits, intake
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
+from esmviz.ui.monitoring import METRICS
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
@@ -102,17 +103,18 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
         Lowest layer of the layer slider; no slider without it.
     """
     page = next(page for page in PAGES if page.file == file)
-    st.html(NARROW)
-    st.title(page.question, anchor=False)
-    choice = None
-    with reporting_errors():
-        choice = _choose(page, needs, layers_from)
-        if file in OF_ONE_PROTEIN:
-            _warn_beyond_training(choice)
-    if choice is None:
-        st.stop()
-    with reporting_errors(), exhibits.drafting(file, page.question, choice.session, choice.spec):
-        yield choice
+    with METRICS.timing_page(file):
+        st.html(NARROW)
+        st.title(page.question, anchor=False)
+        choice = None
+        with reporting_errors():
+            choice = _choose(page, needs, layers_from)
+            if file in OF_ONE_PROTEIN:
+                _warn_beyond_training(choice)
+        if choice is None:
+            st.stop()
+        with reporting_errors(), exhibits.drafting(file, page.question, choice.session, choice.spec):
+            yield choice
 
 
 def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Choice:

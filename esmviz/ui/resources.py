@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from esmviz.jobs import Queue
 from esmviz.settings import Settings
+from esmviz.ui import monitoring
 from esmviz.workbench import Workbench
 
 
 @st.cache_resource(show_spinner=False)
 def _shared() -> Workbench:
-    return Workbench(Settings.from_env())
+    settings = Settings.from_env()
+    queue = Queue(settings.heartbeat_seconds, watch=monitoring.job_over)
+    bench = Workbench(settings, queue=queue)
+    monitoring.METRICS.read = lambda: monitoring.reading(bench)
+    return bench
 
 
 def workbench() -> Workbench:

@@ -16,7 +16,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from esmviz import sequences, views
 from esmviz.types import Provenance
-from esmviz.ui import molecule, visitor
+from esmviz.ui import errors, molecule, monitoring, visitor
 
 # Streamlit evaluates scripts and styles of its own bundle; everything else must come from this server, so that
 # no text of a visitor can make another visitor's browser call a foreign host.
@@ -132,5 +132,16 @@ def options() -> dict[str, Any]:
     """What ``st.App`` is called with."""
     # Before the first run of st.navigation a deep link such as /logits would execute the page file alone.
     PagesManager.uses_pages_directory = False
-    middleware = [Middleware(RootAddress), Middleware(SecurityHeaders), Middleware(visitor.VisitorCookie)]
-    return {"lifespan": _lifespan, "middleware": middleware, "routes": molecule.routes()}
+    monitoring.open_log()
+    middleware = [
+        Middleware(RootAddress),
+        Middleware(SecurityHeaders),
+        Middleware(visitor.VisitorCookie),
+        Middleware(monitoring.NoFrameworkMetrics),
+    ]
+    return {
+        "lifespan": _lifespan,
+        "middleware": middleware,
+        "routes": [*molecule.routes(), *monitoring.routes()],
+        "on_script_error": errors.show_unforeseen,
+    }

@@ -1,0 +1,169 @@
+"""For whoever runs the server: is it alive, is it ready, what is it doing; and its log."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+import streamlit.logger
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit.runtime import Runtime
+from streamlit.runtime.stats import ACTIVE_SESSIONS_FAMILY
+
+from esmviz import logs
+from esmviz.errors import EsmvizError
+from esmviz.jobs import Job
+from esmviz.metrics import Metrics, Reading
+from esmviz.settings import Settings, networks
+from esmviz.workbench import Workbench
+
+METRICS = Metrics()
+CHECK_SECONDS = 2.0  # a probe sooner than that is told what the last one found
+PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+log = logging.getLogger("esmviz.jobs")
+
+
+def job_over(model: str, job: Job) -> None:
+    """Count a computation that is over, and note it where the log has a line for each."""
+    progress = job.progress
+    facts: dict[str, Any] = {
+        "waited": round(job.waited, 3),
+        "ran": round(progress.seconds, 3),
+        "n_residues": progress.done if progress.unit == "residues" else 0,
+        "error": job.error_name,
+    }
+    METRICS.count_job(model, job.status, **facts)
+    log.info("job", extra={"fields": {"model": model, "outcome": job.status, **facts}})
+
+
+def reading(bench: Workbench) -> Reading:
+    """How much there is of everything now."""
+    return Reading(
+        visitors=_visitors(),
+        jobs=bench.queue.counts(),
+        cache_bytes=bench.results.n_bytes,
+        cache_hits=bench.results.n_hits,
+        cache_misses=bench.results.n_misses,
+    )
+
+
+def _visitors() -> int:
+    if not Runtime.exists():
+        return 0
+    stats = Runtime.instance().stats_mgr.get_stats([ACTIVE_SESSIONS_FAMILY])
+    return int(sum(stat.value for stat in stats[ACTIVE_SESSIONS_FAMILY]))  # type: ignore[attr-defined]
+
+
+class Readiness:
+    """Whether a visitor who comes now would be served: each check by name, ``ok`` or ``failed``."""
+
+    def __init__(
+        self, checks: dict[str, Callable[[], bool]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._checks, self._clock = checks, clock
+        self._lock = threading.Lock()
+        self._found: dict[str, str] = {}
+        self._until = float("-inf")
+
+    def __call__(self) -> dict[str, str]:
+        with self._lock:
+            if self._clock() >= self._until:
+                self._found = {name: _told(name, check) for name, check in self._checks.items()}
+                self._until = self._clock() + CHECK_SECONDS
+            return self._found
+
+
+def _told(name: str, check: Callable[[], bool]) -> str:
+    try:
+        return "ok" if check() else "failed"
+    except (EsmvizError, OSError) as error:  # its text may hold a path: for the log, not for whoever asks
+        logging.getLogger("esmviz").warning("not ready: %s: %s", name, type(error).__name__)
+        return "failed"
+
+
+def model_can_run(bench: Workbench) -> bool:
+    """Whether the model that a first visit opens with is loaded, or is here and would fit."""
+    status = bench.status(bench.settings.default_model)
+    return status.loaded or (status.present and status.fits)
+
+
+def routes() -> list[Route]:
+    """``/healthz``, ``/readyz`` and ``/metrics``."""
+    from esmviz.ui.resources import workbench
+
+    ready = Readiness({"model": lambda: model_can_run(workbench())})
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def readyz(request: Request) -> Response:
+        found = ready()
+        is_ready = set(found.values()) == {"ok"}
+        return JSONResponse({"ready": is_ready, **found}, 200 if is_ready else 503)
+
+    def metrics(request: Request) -> Response:
+        if not may_read(request, workbench().settings):
+            return PlainTextResponse("Not Found", 404)
+        return PlainTextResponse(METRICS.text(), media_type="text/plain; version=0.0.4")
+
+    paths = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+    return [Route(_prefix() + path, endpoint) for path, endpoint in paths.items()]
+
+
+def may_read(request: Request, settings: Settings) -> bool:
+    """Whether the numbers are for whoever asks.
+
+    Through a proxy on this machine everybody comes from loopback, so a request that says it was passed on does not.
+    """
+    allowed = networks(settings.metrics)
+    if settings.metrics == "loopback" and any(name in request.headers for name in PROXIED):
+        return False
+    try:
+        address = ipaddress.ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in allowed)
+
+
+class NoFrameworkMetrics:
+    """ASGI middleware that closes Streamlit's own numbers, which are open to all and walk every model in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith("/_stcore/metrics"):
+            await PlainTextResponse("Not Found", 404)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def open_log() -> None:
+    """Everything that this process logs goes through one handler, Streamlit's and the server's lines too."""
+    handler = logs.configure(Settings.from_env().log_format)  # type: ignore[arg-type]  # Settings has checked it
+
+    def adopt(logger: logging.Logger) -> None:
+        logger.handlers = [handler]
+
+    streamlit.logger.setup_formatter = adopt  # for the loggers to come: each would make a handler of its own
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.split(".")[0] in (
+            "streamlit",
+            "uvicorn",
+            "websockets",
+        ):
+            logger.handlers = [handler] if logger.handlers else []
+
+
+def _prefix() -> str:
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""

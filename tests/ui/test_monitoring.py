@@ -1,0 +1,129 @@
+"""What a server tells whoever runs it, and whom it tells."""
+
+from dataclasses import replace
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from esmviz.errors import ModelUnavailableError
+from esmviz.jobs import Queue
+from esmviz.models.fake import FakeModels
+from esmviz.settings import Settings
+from esmviz.types import Request
+from esmviz.ui import monitoring, resources
+from esmviz.workbench import Workbench
+from tests.test_metrics import samples
+
+PATHS = ("/healthz", "/readyz", "/metrics")
+
+
+def served(monkeypatch, bench, client=("127.0.0.1", 5000)):
+    monkeypatch.setattr(resources, "_shared", lambda: bench)
+    inner = Route("/_stcore/metrics", lambda request: PlainTextResponse("all models"))
+    app = Starlette(
+        routes=[inner, *monitoring.routes()], middleware=[Middleware(monitoring.NoFrameworkMetrics)]
+    )
+    return TestClient(app, client=client)
+
+
+def bench_with(fake, **settings):
+    return Workbench(Settings(default_model="fake", **settings), models=FakeModels(fake))
+
+
+def test_alive_and_ready(monkeypatch, fake):
+    client = served(monkeypatch, bench_with(fake))
+    assert client.get("/healthz").text == "ok\n"
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "model": "ok"})
+
+
+def test_not_ready_without_the_default_model(monkeypatch, fake):
+    client = served(monkeypatch, Workbench(Settings(default_model="elsewhere"), models=FakeModels(fake)))
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "model": "failed"})
+    assert client.get("/healthz").status_code == 200
+
+
+def test_probes_in_quick_succession_cost_one_check():
+    now, calls = [0.0], []
+    ready = monitoring.Readiness({"model": lambda: not calls.append(1)}, clock=lambda: now[0])
+    assert ready() == ready() == {"model": "ok"}
+    assert len(calls) == 1
+    now[0] += monitoring.CHECK_SECONDS
+    ready()
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device", "/srv/secret"), ModelUnavailableError("no")]
+)
+def test_a_check_that_fails_says_no_more_than_that(error):
+    def check():
+        raise error
+
+    assert monitoring.Readiness({"stores": check})() == {"stores": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "address", "headers", "status"),
+    [
+        ("off", "127.0.0.1", {}, 404),
+        ("loopback", "127.0.0.1", {}, 200),
+        ("loopback", "::1", {}, 200),
+        ("loopback", "::ffff:127.0.0.1", {}, 200),
+        ("loopback", "10.1.2.3", {}, 404),
+        ("loopback", "127.0.0.1", {"X-Forwarded-For": "203.0.113.9"}, 404),
+        ("loopback", "127.0.0.1", {"Via": "1.1 proxy"}, 404),
+        ("10.0.0.0/8", "10.1.2.3", {}, 200),
+        ("10.0.0.0/8", "127.0.0.1", {}, 404),
+        ("all", "203.0.113.9", {}, 200),
+        ("all", "not an address", {}, 404),
+    ],
+)
+def test_the_numbers_are_for_those_whom_the_setting_names(
+    monkeypatch, fake, setting, address, headers, status
+):
+    client = served(monkeypatch, bench_with(fake, metrics=setting), client=(address, 5000))
+    assert client.get("/metrics", headers=headers).status_code == status
+
+
+def test_streamlits_own_numbers_are_closed(monkeypatch, fake):
+    client = served(monkeypatch, bench_with(fake, metrics="all"))
+    for path in ("/_stcore/metrics", "/_stcore/metrics/", "/base/_stcore/metrics"):
+        assert client.get(path).status_code == 404
+
+
+def test_numbers_come_from_the_jobs_of_the_workbench(monkeypatch, fake, records):
+    counted = []
+    monkeypatch.setattr(monitoring.METRICS, "count_job", lambda *args, **facts: counted.append((args, facts)))
+    queue = Queue(watch=monitoring.job_over)
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(fake), queue=queue)
+    for _ in range(2):
+        bench.submit_inspect(records[0], "fake", Request(logits=True), visitor="ann", slot="page").result()
+    bench.submit_embed(records, "fake", visitor="bob", slot="page").result()
+    assert [args for args, _ in counted] == [("fake", "done")] * 2
+    assert [facts["n_residues"] for _, facts in counted] == [len(records[0]), sum(map(len, records))]
+    reading = monitoring.reading(bench)
+    assert (reading.cache_hits, reading.cache_bytes) == (1, bench.results.n_bytes)
+    assert reading.visitors == 0  # no server here
+
+
+def test_no_number_tells_a_sequence_or_an_id(monkeypatch, fake, records):
+    records = [replace(record, id=f"NAME_{record.id}") for record in records]
+    metrics = monitoring.Metrics()
+    monkeypatch.setattr(monitoring, "METRICS", metrics)
+    queue = Queue(watch=monitoring.job_over)
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(fake), queue=queue)
+    metrics.read = lambda: monitoring.reading(bench)
+    fake._fail_on = {"NAME_second": ValueError("second ACDEFGHIKLMNP")}
+    bench.submit_inspect(records[0], "fake", Request(logits=True), visitor="NAME_ann", slot="page").result()
+    bench.submit_embed(records, "fake", visitor="NAME_bob", slot="page").wait()
+    text = metrics.text()
+    assert samples(metrics)["esmviz_errors_total", "ValueError", "job"] == 1
+    for record in records:
+        assert record.sequence not in text
+    assert "NAME_" not in text
