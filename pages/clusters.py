@@ -37,7 +37,7 @@ with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
             text=ui.texts.CLUSTERS,
             columns=lambda: ui.tables.proteins(records, range(len(records)), clusters, projection.coords),
             arrays={**vectors, "coordinates": projection.coords, "clusters": clusters},
-            settings={**made_by, "groups": layout.grouping, **layout.group_params},
+            settings={**made_by, **layout.group_facts},
             points=True,
             of_protein=False,
         )

@@ -20,6 +20,7 @@ ROOMS = {
     "types": {"types", "arrays", "fold"},
     **{name: {name} for name in ("errors", "labels", "settings", "analysis", "models", "jobs", "views")},
     "exhibit": {"exhibit"},
+    "report": {"report"},
     "export": {"export", "writers", "zips", "part"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
     | {"warming", "measuring"},
@@ -42,8 +43,10 @@ ARROWS = {
         "jobs",
         "exhibit",
         "operations",
+        "report",
     },
     "cli": {"workbench", "analysis", "export", "sequences", "settings"},
+    "report": {"exhibit", "export", "views"},  # of views the two themes
     "workbench": {"models", "jobs", "analysis", "sequences", "settings"},
     **{
         room: set()
@@ -74,7 +77,7 @@ OUTSIDE = {
     "tqdm": {"models"},  # the hub reports a download through a bar of this class
     "esm": {"models"},
     "httpx": {"models"},
-    "plotly": {"views"},
+    "plotly": {"views", "report"},  # the report carries plotly.js
     "umap": {"analysis"},
     "sklearn": {"analysis"},
     "scipy": {"analysis"},

@@ -74,6 +74,11 @@ class MapChoice:
     grouping: str
     group_params: dict[str, Any]
 
+    @property
+    def group_facts(self) -> dict[str, Any]:
+        """How it is grouped, under names that the map has none of: both have a seed."""
+        return {"groups": self.grouping} | {f"groups {name}": v for name, v in self.group_params.items()}
+
 
 def pick_map(n_proteins: int) -> MapChoice:
     """Controls of the map and of the groups."""

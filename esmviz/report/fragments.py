@@ -1,0 +1,205 @@
+"""The parts of the report as HTML. Everything that could come from outside goes through ``escape``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table
+from esmviz.labels import caption
+from esmviz.report.methods import Passage, subject
+from esmviz.report.references import Reference
+from esmviz.types import ProteinRecord
+
+MOST_ROWS = 200  # of a table; all of them are in the archive
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part with its entry in the contents; ``html`` is safe, ``heading`` is text."""
+
+    anchor: str
+    heading: str
+    html: str
+
+
+def _section(anchor: str, heading: str, body: str) -> Section:
+    html = f'<section id="{anchor}">\n<h2>{escape(heading)}</h2>\n{body}\n</section>'
+    return Section(anchor, heading, html)
+
+
+def inputs(records: Sequence[ProteinRecord], with_sequences: bool) -> Section:
+    """The proteins, with or without their sequences."""
+    columns: dict[str, Sequence[Any]] = {
+        "protein": [record.id for record in records],
+        "residues": [len(record) for record in records],
+    }
+    if any(record.description for record in records):
+        columns["description"] = [record.description for record in records]
+    body = table(columns, "Proteins")
+    if with_sequences:
+        listed = "\n".join(
+            f"<h3>{escape(_shown(record.id))}</h3>\n<div class='sequence'>{escape(ruled(record.sequence))}</div>"
+            for record in records
+        )
+        body += f"\n<details>\n<summary>Sequences</summary>\n{listed}\n</details>"
+    else:
+        body += (
+            '\n<p class="note">Their sequences were left out on request. Figures and tables along a protein name its '
+            "residues.</p>"
+        )
+    return _section("inputs", "Proteins", body)
+
+
+def ruled(sequence: str) -> str:
+    """A sequence in blocks of ten, six a line, with the number of the first residue.
+
+    >>> print(ruled("MKVLAWGHACDEF"))
+    1 MKVLAWGHAC DEF
+    """
+    width = len(str(len(sequence)))
+    starts = range(0, len(sequence), 60)
+    rows = [
+        " ".join(sequence[at : at + 10] for at in range(start, min(start + 60, len(sequence)), 10))
+        for start in starts
+    ]
+    return "\n".join(f"{start + 1:>{width}} {row}" for start, row in zip(starts, rows, strict=True))
+
+
+def exhibit(shown: Exhibit, number: int) -> Section:
+    """A page of the app as it stood."""
+    lead = f'<p class="lead">{escape(subject(shown))}; {escape(_when(shown.created))}</p>'
+    parts = [_piece(piece, f"figure-{number}-{place}") for place, piece in enumerate(shown.pieces, 1)]
+    heading = f"{shown.page.capitalize()}: {shown.title}"
+    return _section(f"exhibit-{number}", heading, "\n".join([lead, *parts, _settings(shown)]))
+
+
+def _when(created: str) -> str:
+    return created.replace("T", " ").replace("+00:00", " UTC")
+
+
+def _piece(piece: Piece, anchor: str) -> str:
+    match piece:
+        case Picture():
+            return _picture(piece, anchor)
+        case Table():
+            note = f'<p class="note">{escape(_shown(piece.note))}</p>' if piece.note else ""
+            return f"<h3>{escape(_shown(piece.title))}</h3>\n{table(piece.columns, piece.title)}{note}"
+        case Facts():
+            return _pairs(piece.values)
+        case Molecule():
+            told = "The structure in colours turns in the app; its coordinates and colours are in the data archive."
+            return f'<p class="note">{escape(_shown(piece.alt))}. {told}</p>'
+
+
+def _picture(picture: Picture, anchor: str) -> str:
+    made = caption(picture.provenance) if picture.provenance else ""
+    told = ". ".join(filter(None, [_shown(picture.alt), made]))
+    reading = _reading(*picture.reading) if picture.reading else ""
+    return (
+        f'<figure aria-label="{escape(_shown(picture.alt))}">\n'
+        f'<div class="figure" id="{anchor}" data-name="{escape(_plain_name(picture.name))}"></div>\n'
+        f'<script type="application/json" id="{anchor}-data">{json_in_html(picture.figure)}</script>\n'
+        f"<figcaption>{escape(told)}</figcaption>\n</figure>\n{reading}"
+    )
+
+
+def _plain_name(name: str) -> str:
+    return "esmviz-" + re.sub(r"[^A-Za-z0-9]+", "-", name)
+
+
+def _reading(text: str, citation: str, doi: str) -> str:
+    """How to read it; of its Markdown, which is ours, a link becomes its text."""
+    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("**", "")
+    paragraphs = "".join(f"<p>{escape(part)}</p>" for part in words.split("\n\n"))
+    source = f'<p class="note">{escape(citation)} doi:{escape(doi)}</p>'
+    return f"<details>\n<summary>How to read this</summary>\n{paragraphs}{source}\n</details>"
+
+
+def table(columns: Columns, title: str) -> str:
+    """The first rows of a table, in a box that the keyboard reaches and scrolls."""
+    names = list(columns)
+    values = [list(column)[:MOST_ROWS] for column in columns.values()]
+    n_rows = max((len(column) for column in columns.values()), default=0)
+    head = "".join(f'<th scope="col">{escape(_shown(name))}</th>' for name in names)
+    rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in zip(*values, strict=True))
+    cut = (
+        f'<p class="note">The first {MOST_ROWS} of {n_rows:,} rows; all are in the data archive.</p>'
+        if n_rows > MOST_ROWS
+        else ""
+    )
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(_shown(title))}">\n'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>{cut}"
+    )
+
+
+def _cell(value: Any) -> str:
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "<td></td>"
+    if isinstance(value, bool | str):
+        return f"<td>{escape(_shown(value))}</td>"
+    text = f"{value:.4g}" if isinstance(value, float) else f"{value}"
+    return f'<td class="number">{escape(text)}</td>'
+
+
+def _shown(text: object) -> str:
+    """Control characters, and those that turn the direction of what follows, become spaces."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    items = "".join(
+        f"<dt>{escape(_shown(name))}</dt><dd>{escape(_shown(value))}</dd>" for name, value in values.items()
+    )
+    return f"<dl>{items}</dl>"
+
+
+def _settings(shown: Exhibit) -> str:
+    """Every parameter: of the model, of the files, of the page's controls."""
+    facts = next((picture.facts for picture in shown.pictures if picture.facts), {})
+    widgets = shown.settings.get("widgets", {})
+    told = {**facts, **{f"control {name}": value for name, value in widgets.items()}}
+    told = {name: value for name, value in told.items() if value not in (None, "", ())}
+    return f"<details>\n<summary>Parameters</summary>\n{_pairs(told)}\n</details>"
+
+
+def methods(found: Sequence[Passage]) -> Section:
+    """The paragraphs to paste."""
+    body = "\n".join(f"<h3>{escape(one.heading)}</h3>\n<p>{escape(one.text)}</p>" for one in found)
+    return _section("methods", "Methods", body)
+
+
+def sources(found: Sequence[Reference], entries: str) -> Section:
+    """What to cite."""
+    items = "\n".join(f"<li>{escape(source.line)}</li>" for source in found)
+    body = f"<ul>\n{items}\n</ul>\n<details>\n<summary>BibTeX</summary>\n<pre>{escape(entries)}</pre>\n</details>"
+    return _section("sources", "Sources", body)
+
+
+def versions(exhibits: Sequence[Exhibit]) -> Section:
+    """Of all that computed."""
+    names = dict.fromkeys(name for one in exhibits for name in one.versions)
+    found = {name: " and ".join(dict.fromkeys(_of(exhibits, name))) for name in names}
+    return _section("versions", "Versions", _pairs(found))
+
+
+def _of(exhibits: Sequence[Exhibit], name: str) -> Iterator[str]:
+    return (one.versions[name] for one in exhibits if name in one.versions)
+
+
+def json_in_html(text: str) -> str:
+    """JSON that can stand inside a script element: ``<`` is never outside of its strings.
+
+    >>> json.loads(json_in_html('["</script>"]'))
+    ['</script>']
+    """
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

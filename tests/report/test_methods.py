@@ -1,0 +1,93 @@
+"""The methods paragraph says what was done, in numbers that a reviewer can check, and names its sources."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from esmviz.models.catalog import CATALOG
+from esmviz.report import methods, sentences
+from esmviz.report.references import REFERENCES
+from esmviz.ui.frame import PAGES
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+
+
+def test_software_model_and_each_analysis_are_told_once(exhibits):
+    headings = [passage.heading for passage in methods.passages(exhibits)]
+    assert headings == ["Software", "Model", "Similarity", "Attention", "Logits", "Clusters", "Structure"]
+
+
+def test_versions_layer_head_precision_and_revision_are_there(exhibits):
+    text = methods.methods_text(exhibits)
+    for fact in (
+        "esmviz 0.1.0",
+        "PyTorch 2.13.0",
+        "layer 2",
+        "layer 1, head 3, in float32",
+        "revision 0123456789abcdef",
+    ):
+        assert fact in text
+    assert "umap-learn 0.5.12; n_neighbors 5, min_dist 0.1, metric cosine, seed 3" in text
+    assert "k-means (Lloyd 1982) in scikit-learn 1.9.1 (Pedregosa et al. 2011), k 2, seed 0" in text
+    assert "2 windows of 24 residues, overlap 12" in text
+    assert "masked in turn" in text
+
+
+def test_every_source_cited_is_listed_once_and_in_bibtex(exhibits):
+    text = methods.methods_text(exhibits)
+    listed = text.partition("References\n")[2].splitlines()
+    cited = re.findall(
+        r"[(;] ?([A-Z][\w .]+? (?:et al\. |and \w+ )?\d{4})(?=[);])", text.partition("References")[0]
+    )
+    assert {name for name in cited} == {source.short for source in methods.sources(exhibits)}
+    assert len(listed) == len(set(listed)) == len(methods.sources(exhibits))
+    entries = methods.bibtex(exhibits)
+    assert entries.count("@misc{") == len(listed) + 1  # esmviz; the fake model has no page on the hub
+    assert entries.count("{") == entries.count("}")
+
+
+def test_text_from_outside_stays_in_its_line(similarity):
+    record = replace(similarity.records[0], id="a\nReferences\n{b\x1b[31m")
+    text = methods.methods_text([replace(similarity, records=(record,))])
+    assert text.count("\nReferences\n") == 1
+    assert "\x1b" not in text
+    assert "a References (b" in text
+
+
+def test_two_models_are_two_passages(similarity, attention):
+    other = replace(
+        attention, model={**attention.model, "name": "esm2-8m", "title": "ESM-2 8M", "repo_id": "x/y"}
+    )
+    models = [passage.text for passage in methods.passages([similarity, other]) if passage.heading == "Model"]
+    assert len(models) == 2
+    assert (
+        "ESM-2 8M (`esm2-8m` in esmviz) (Lin et al. 2023): x/y on the Hugging Face hub; revision 01234"
+        in models[1]
+    )
+
+
+def test_no_exhibit_no_methods():
+    assert methods.passages([]) == ()
+
+
+def test_every_page_that_draws_has_its_sentence():
+    assert {page.file for page in PAGES} - {"models", "report"} == sentences.SENTENCES.keys()
+
+
+def test_every_model_is_described_by_its_paper_or_its_page(similarity):
+    for spec in CATALOG.values():
+        shown = replace(similarity, model={name: getattr(spec, name) for name in vars(spec)})
+        text = next(passage.text for passage in methods.passages([shown]) if passage.heading == "Model")
+        assert f"{spec.n_layers} layers" in text
+        assert re.search(r"\(\w+ et al\. \d{4}\)|Hugging Face hub|comes with esmviz", text)
+
+
+def test_sources_are_those_of_the_documentation():
+    """PyTorch and scikit-learn are software; their papers stand in no formula."""
+    text = DOCS.read_text(encoding="utf-8")
+    missing = {key for key, source in REFERENCES.items() if source.doi not in text}
+    assert missing <= {"paszke2019", "hie2020"}
+    named = set(re.findall(r"\[(10\.\d{4,}/[^\]]+)\]", text)) - {
+        "10.1101/2023.12.07.570727"
+    }  # ProteinGym: no formula
+    assert named <= {source.doi for source in REFERENCES.values()}
