@@ -49,6 +49,10 @@ class Settings:
         Share of the free memory that one model may take.
     heartbeat_seconds : float
         A job that no page asks for during this time is dropped.
+    session_hours : float
+        How long after their last look visitors find their proteins and choices again.
+    session_mb, session_visitors : int
+        Bound of what is kept in memory for them: megabytes, and browsers; the longest unseen goes first.
     warm_up : bool
         Import torch and umap and load the default model in the background at start.
     biolm_url, biolm_token, biolm_models : str or None
@@ -83,7 +87,10 @@ class Settings:
     window_above: int = 4096
     cache_mb: int = 512
     model_memory_fraction: float = 0.8
-    heartbeat_seconds: float = 10.0
+    heartbeat_seconds: float = 30.0
+    session_hours: float = 12.0
+    session_mb: int = 256
+    session_visitors: int = 1000
     warm_up: bool = True
     biolm_url: str | None = None
     biolm_token: str | None = field(default=None, repr=False)

@@ -482,3 +482,42 @@ def test_no_thread_left_is_an_error_at_once_and_not_a_job_that_waits_for_ever(qu
             queue.submit("lane", "key", lambda context: None, visitor="ann")
     assert len(queue) == 0
     assert finish(queue.submit("lane", "key", lambda context: "fine", visitor="ann")) == "fine"
+
+
+def test_a_page_that_is_open_keeps_its_job_though_its_timers_rest(queue, clock):
+    gate = Gate(steps=4)
+    is_open = [True]
+    job = queue.submit("lane", "key", gate, visitor="ann", slot="page")
+    queue.heartbeat("ann", lambda: is_open[0])
+    gate.wait_until_inside()
+    for _ in range(2):
+        clock.now += 60
+        gate.let()
+        gate.wait_until_inside()
+    assert job.status == "running"
+    is_open[0] = False
+    clock.now += 60
+    gate.let()  # noticed now: who loads the page anew has the time of a heartbeat
+    gate.wait_until_inside()
+    assert job.status == "running"
+    clock.now += 11
+    gate.let()
+    with pytest.raises(CancelledError):
+        finish(job)
+
+
+def test_who_comes_back_in_time_keeps_the_job(queue, clock):
+    gate = Gate(steps=3)
+    job = queue.submit("lane", "key", gate, visitor="ann", slot="page")
+    queue.heartbeat("ann", lambda: False)
+    gate.wait_until_inside()
+    clock.now += 60
+    gate.let()
+    gate.wait_until_inside()
+    clock.now += 9
+    queue.heartbeat("ann", lambda: True)
+    clock.now += 60
+    gate.let()
+    gate.wait_until_inside()
+    gate.let()
+    assert finish(job)

@@ -79,7 +79,7 @@ class Queue:
     Parameters
     ----------
     heartbeat_seconds : float
-        A visitor silent for longer wants nothing any more.
+        A visitor silent for longer, whose page is not known to be open, wants nothing any more.
     max_lanes : int
         Bound on worker threads; lane names beyond it share the lanes there are.
     clock : callable
@@ -90,7 +90,7 @@ class Queue:
 
     def __init__(
         self,
-        heartbeat_seconds: float = 10.0,
+        heartbeat_seconds: float = 30.0,
         *,
         max_lanes: int = 16,
         clock: Clock = time.monotonic,
@@ -105,6 +105,7 @@ class Queue:
         self._jobs: dict[tuple[str, Hashable], Job] = {}
         self._wants: dict[tuple[str, str], Job] = {}
         self._seen: dict[str, float] = {}
+        self._is_open: dict[str, Callable[[], bool]] = {}
         self._anonymous = itertools.count()
 
     def submit(
@@ -161,11 +162,13 @@ class Queue:
                 self._unwant((visitor, slot))
         return Job.finished(key, value)
 
-    def heartbeat(self, visitor: str) -> None:
-        """The visitor's page is still open."""
+    def heartbeat(self, visitor: str, is_open: Callable[[], bool] | None = None) -> None:
+        """The visitor's page is still open, and for as long as ``is_open`` says so: a hidden tab's timers rest."""
         with self._lock:
             if visitor in self._seen:
                 self._seen[visitor] = self._clock()
+                if is_open is not None:
+                    self._is_open[visitor] = is_open
             self._drop_silent()
             self._revive()
 
@@ -210,8 +213,15 @@ class Queue:
         with self._lock:
             oldest = self._clock() - self._heartbeat_seconds
             for visitor in [v for v, seen in self._seen.items() if seen < oldest]:
-                del self._seen[visitor]
-                self.release(visitor)
+                is_open = self._is_open.get(visitor)
+                if is_open is None:
+                    del self._seen[visitor]
+                    self.release(visitor)
+                    continue
+                self._seen[visitor] = self._clock()
+                # A page that is being loaded anew has time to come back: absence counts from when it is noticed.
+                if not is_open():
+                    del self._is_open[visitor]
 
     def _line_up(self, task: _Task) -> None:
         name = task.lane

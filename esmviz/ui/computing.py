@@ -180,6 +180,7 @@ def _awaited(slot: str, asked: object, submit: Callable[..., Job], show: Show | 
         _offer_again(slot, session)
     session.cancelled.pop(slot, None)
     job = submit(visitor=session.visitor, slot=slot)
+    sessions.beat(session)
     if not job.wait(PATIENCE_SECONDS):
         # Drawing what has come so far takes the time of many passes: less often than a bar.
         every = 0.5 if show is None else 2.0
@@ -200,7 +201,7 @@ def _forget(slot: str, session: sessions.Session) -> None:
 
 def _progress(job: Job, slot: str, asked: object, show: Show | None) -> None:
     session: sessions.Session = st.session_state["session"]
-    workbench().queue.heartbeat(session.visitor)
+    sessions.beat(session)
     if job.wait(0):
         st.rerun()
     progress = job.progress

@@ -119,11 +119,11 @@ def wants_all(choice: Choice, verb: str, slot: str) -> bool:
     label = f"{verb} {len(records):,} protein" + "s" * (len(records) != 1)
     pressed = st.sidebar.button(label, key="run", type="primary")
     if pressed:
-        st.session_state[f"{slot}_asked"] = asked
+        choice.session.asked[slot] = asked
         choice.session.cancelled.pop(slot, None)
     is_here = workbench().status(spec.name).present and not spec.host
     small = is_here and n_residues * spec.n_parameters < SMALL_WORK
-    if small or st.session_state.get(f"{slot}_asked") == asked:
+    if small or choice.session.asked.get(slot) == asked:
         return True
     work = f"{len(records):,} proteins with {n_residues:,} residues through {spec.title or spec.name}"
     st.info(

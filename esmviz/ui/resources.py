@@ -1,12 +1,15 @@
-"""What all visitors share: one Workbench in the process."""
+"""What all visitors share: one Workbench in the process, and one shelf for what each of them left."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import streamlit as st
 
 from esmviz.jobs import Queue
 from esmviz.settings import Settings
 from esmviz.ui import monitoring
+from esmviz.ui.shelf import Shelf
 from esmviz.workbench import Workbench
 
 
@@ -22,3 +25,14 @@ def _shared() -> Workbench:
 def workbench() -> Workbench:
     """The one Workbench, with the settings of the environment."""
     return _shared()
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf() -> Shelf[Any]:
+    s = workbench().settings
+    return Shelf(n_bytes=s.session_mb << 20, n_browsers=s.session_visitors, seconds=s.session_hours * 3600)
+
+
+def shelf() -> Shelf[Any]:
+    """The sessions of visitors who may come back."""
+    return _shelf()

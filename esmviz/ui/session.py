@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from esmviz import sequences
 from esmviz.label_tables import LabelTable
 from esmviz.measuring import Measurement
 from esmviz.structures import Coordinates
 from esmviz.types import Precision, ProteinRecord
-from esmviz.ui.resources import workbench
+from esmviz.ui import page_settings, visitor
+from esmviz.ui.resources import shelf, workbench
 
 URL_NAMES = ("protein", "model", "layer", "head")
+TAB = "tab"  # in the address too: a reload finds what this tab showed, beside another tab of the same browser
+BYTES_OF_A_RECORD = 1000  # its report and Python's own, beside its text
+
+
+def _new_tab() -> str:
+    return secrets.token_urlsafe(6)
 
 
 @dataclass
 class Session:
-    """What one tab has loaded and picked. Widget keys are no storage: Streamlit drops them on a page change."""
+    """What one tab has loaded and picked. Widget keys are no storage: Streamlit drops them on a page change.
+
+    It is kept for the tab of a browser that takes cookies: ``is_kept`` is False where it is too large for that.
+    """
 
     proteins: sequences.SequenceSet
     source: str
@@ -32,8 +45,13 @@ class Session:
     precision: Precision = "float32"
     labels: LabelTable | None = None
     structure: Coordinates | None = None  # uploaded
-    visitor: str = field(default_factory=lambda: secrets.token_hex(8))
+    browser: str | None = None
+    tab: str = field(default_factory=_new_tab)
+    connection: str = ""  # of Streamlit; another one after a reload
+    settings: dict[str, page_settings.Value] = field(default_factory=dict)  # of every page, by widget
+    is_kept: bool = False
     kind: str = "example"
+    asked: dict[str, object] = field(default_factory=dict)  # what a button began, by slot
     cancelled: dict[str, object] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     downloading: str = ""  # a model
@@ -41,6 +59,11 @@ class Session:
     measured: list[tuple[str, Measurement]] = field(default_factory=list)  # with the name of the set
     trusted_hosts: set[str] = field(default_factory=set)  # servers to which the visitor lets sequences go
     has_picked: bool = False  # in a widget, since the last run
+
+    @property
+    def visitor(self) -> str:
+        """Who wants a job: each tab for itself."""
+        return f"{self.browser or ''}/{self.tab}"
 
     @property
     def records(self) -> tuple[ProteinRecord, ...]:
@@ -86,17 +109,65 @@ class Session:
 
 
 def current() -> Session:
-    """The session of this tab; a first visit opens with the example."""
+    """The session of this tab: kept from before a reload, else a new one that opens with the example."""
     if "session" not in st.session_state:
-        proteins = sequences.example()
-        settings = workbench().settings
-        st.session_state["session"] = Session(
-            proteins, "Example", settings.default_model, _first_choice(proteins)
-        )
+        fresh = _returning() or _new()
+        fresh.browser, fresh.connection = visitor.browser(), _connection()
+        page_settings.put_back(fresh.settings)
+        st.session_state["session"] = fresh
     session: Session = st.session_state["session"]
+    page_settings.note(session.settings)
     _adopt_url(session)
-    workbench().queue.heartbeat(session.visitor)
+    _keep(session)
+    beat(session)
     return session
+
+
+def beat(session: Session) -> None:
+    """Tell the queue that the visitor is here, and stays here while the page is connected."""
+    workbench().queue.heartbeat(session.visitor, partial(is_connected, session.connection))
+
+
+def is_connected(connection: str) -> bool:
+    """Whether a page is open: not one whose tab is gone, or is being loaded anew."""
+    return runtime.exists() and runtime.get_instance().is_active_session(connection)
+
+
+def _connection() -> str:
+    context = get_script_run_ctx()
+    return "" if context is None else context.session_id
+
+
+def _new() -> Session:
+    proteins = sequences.example()
+    return Session(proteins, "Example", workbench().settings.default_model, _first_choice(proteins))
+
+
+def _returning() -> Session | None:
+    """What this browser had in this tab, or last; a copy where that is still open in another tab."""
+    browser = visitor.browser()
+    kept: Session | None = None if browser is None else shelf().find(browser, st.query_params.get(TAB))
+    if kept is None:
+        return None
+    if is_connected(kept.connection):
+        return replace(
+            kept, tab=_new_tab(), cancelled={}, asked=dict(kept.asked), settings=dict(kept.settings)
+        )
+    kept.has_picked = False
+    return kept
+
+
+def _keep(session: Session) -> None:
+    if session.browser is not None:
+        session.is_kept = shelf().put(session.browser, session.tab, session, _n_bytes(session))
+
+
+def _n_bytes(session: Session) -> int:
+    """About what a session takes; the example is everybody's."""
+    structure = 0 if session.structure is None else 3 * len(session.structure.text)
+    if session.kind == "example":
+        return structure
+    return structure + sum(len(record) + BYTES_OF_A_RECORD for record in session.records)
 
 
 def _first_choice(proteins: sequences.SequenceSet) -> str:
@@ -130,8 +201,11 @@ def write_url(session: Session) -> None:
         values["layer"] = str(session.layer)
     if session.head:
         values["head"] = str(session.head + 1)
-    if values != {name: st.query_params.get(name) for name in URL_NAMES if name in st.query_params}:
+    if session.is_kept:
+        values[TAB] = session.tab
+    ours = (*URL_NAMES, TAB)
+    if values != {name: st.query_params.get(name) for name in ours if name in st.query_params}:
         st.query_params.from_dict({**st.query_params.to_dict(), **values})
-        for name in set(URL_NAMES) - values.keys():
+        for name in set(ours) - values.keys():
             st.query_params.pop(name, None)
     session.written = values

@@ -80,9 +80,9 @@ def folded(choice: Choice) -> ModelOutput:
     status, spec = workbench().status(choice.spec.name), choice.spec
     pressed = st.sidebar.button("Fold this protein", key="run", type="primary")
     if pressed:
-        st.session_state["fold_asked"] = asked
+        choice.session.asked["fold"] = asked
         choice.session.cancelled.pop("fold", None)
-    if st.session_state.get("fold_asked") != asked:
+    if choice.session.asked.get("fold") != asked:
         beside = "" if status.loaded else f" and the model's {status.needed_bytes / GIGABYTE:.1f} GB"
         st.info(
             errors.plain(

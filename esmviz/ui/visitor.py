@@ -25,7 +25,7 @@ def browser() -> str | None:
 
 def known(cookies: Mapping[str, str]) -> str | None:
     """The browser that sent these cookies: a digest, since who knows the cookie itself is that visitor."""
-    token = cookies.get(COOKIE, "")
+    token = str(cookies.get(COOKIE))
     return hashlib.sha256(token.encode()).hexdigest() if _TOKEN.fullmatch(token) else None
 
 
