@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run install test test-slow check bench bench-heads bench-memory train-mini clean chromium
+.PHONY: help run install test test-slow check audit lock bench bench-heads bench-memory train-mini clean chromium
 
 PORT ?= 8501
 HOST ?= 127.0.0.1
@@ -16,15 +16,19 @@ DATA ?= ../shared/data/train
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
+# Only files whose SHA-256 is in the lock.
+LOCKED := $(PIP) install --quiet --require-hashes
+# torch is apart, with what only its CUDA wheel needs: the wheels for a processor alone have other hashes.
+TORCH := $(shell grep '^torch==' requirements.txt)
 QUIET := STREAMLIT_BROWSER_GATHER_USAGE_STATS=false DISABLE_SAFETENSORS_CONVERSION=1
 OFFLINE := $(QUIET) HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
 # A stamp is named after the contents that were installed, and after the folder, since .venv does not survive a move.
 digest = $(shell (echo $(CURDIR); cat $(1)) | sha256sum | cut -c1-16)
-RUN_FILES := requirements.txt constraints.txt pyproject.toml
+RUN_FILES := requirements.txt requirements.lock constraints.txt pyproject.toml
 RUN_STAMP := .venv/.run-$(call digest,$(RUN_FILES))
-ESM_STAMP := .venv/.esm-$(call digest,$(RUN_FILES) requirements-esm.txt)
-DEV_STAMP := .venv/.dev-$(call digest,$(RUN_FILES) requirements-dev.txt)
+ESM_STAMP := .venv/.esm-$(call digest,$(RUN_FILES) requirements-esm.lock)
+DEV_STAMP := .venv/.dev-$(call digest,$(RUN_FILES) requirements-dev.lock)
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -49,11 +53,31 @@ endif
 test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium  ## load, kill and foreign environments
 	$(OFFLINE) $(PY) -m pytest -q -m slow tests || [ $$? -eq 5 ]
 
-check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, and who may import whom
+check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, unsafe calls, and who may import whom
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml app.py pages esmviz training
 	$(PY) -m pytest -q tests/test_architecture.py
+
+audit: $(RUN_STAMP) $(DEV_STAMP)  ## known vulnerabilities of what is locked (asks the package index)
+	@for lock in requirements.lock requirements-dev.lock requirements-esm.lock; do \
+	  echo "$$lock"; \
+	  $(PY) -m pip_audit --disable-pip --require-hashes --progress-spinner off --timeout 30 --requirement $$lock || { \
+	    echo 'make audit: either it lists vulnerabilities above, or the package index cannot be asked from here.' >&2; \
+	    exit 1; \
+	  }; \
+	done
+
+APART := pip torch $(shell sed -nE 's/^((nvidia|cuda|triton)[^=]*)==.*/\1/p' constraints.txt)
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-markers \
+  $(addprefix --no-emit-package ,$(APART)) --custom-compile-command 'make lock'
+
+lock:  ## write the locks with their hashes anew (needs uv, and asks the package index)
+	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
+	$(LOCK) --constraint constraints.txt requirements.txt --output-file requirements.lock
+	$(LOCK) --constraint constraints.txt requirements-dev.txt --output-file requirements-dev.lock
+	$(LOCK) --no-deps requirements-esm.txt --output-file requirements-esm.lock
 
 bench: $(RUN_STAMP) $(DEV_STAMP) chromium  ## time the app on this machine
 	$(OFFLINE) $(PY) -m benchmarks.app
@@ -93,20 +117,21 @@ $(RUN_STAMP):
 	  "$$python" -m venv --clear .venv; \
 	fi
 ifneq ($(TORCH_INDEX),)
-	$(PIP) install --quiet --no-deps --index-url $(TORCH_INDEX) $(shell grep '^torch==' requirements.txt)
+	$(PIP) install --quiet --no-deps --index-url $(TORCH_INDEX) $(TORCH)
 endif
 	@echo 'Installing what esmviz needs (once; a few minutes)'
-	@$(PIP) install --quiet -r requirements.txt -c constraints.txt $(shell grep '^setuptools==' constraints.txt)
+	@$(LOCKED) --only-binary :all: -r requirements.lock
+	@$(PIP) install --quiet $(TORCH) -c constraints.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@rm -f .venv/.run-* && touch $@
 
 # esm pins an old transformers, which the resolver would refuse: hence --no-deps, after everything else.
 $(ESM_STAMP): $(RUN_STAMP)
-	@$(PIP) install --quiet --no-deps -r requirements-esm.txt
+	@$(LOCKED) --no-deps -r requirements-esm.lock
 	@rm -f .venv/.esm-* && touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
-	@$(PIP) install --quiet -r requirements-dev.txt -c constraints.txt
+	@$(LOCKED) --only-binary :all: -r requirements-dev.lock
 	@rm -f .venv/.dev-* && touch $@
 
 chromium:

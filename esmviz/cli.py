@@ -289,7 +289,8 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 8501, host: str
     address = ["--server.port", str(port), "--server.address", host, "--browser.gatherUsageStats", "false"]
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
         command = [sys.executable, "-m", "streamlit", "run", str(script), *address]
-        raise typer.Exit(subprocess.run(command, cwd=script.parent, check=False).returncode)
+        done = subprocess.run(command, cwd=script.parent, check=False)  # nosec B603
+        raise typer.Exit(done.returncode)
 
 
 if __name__ == "__main__":

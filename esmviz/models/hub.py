@@ -195,7 +195,10 @@ def check_hash(spec: ModelSpec, name: str, path: Path, stated: str = "") -> None
 
 def _hash(path: Path, *, is_sha256: bool) -> str:
     """SHA-256 of the content, or the git blob id."""
-    digest = hashlib.sha256() if is_sha256 else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    blob = b"blob %d\0" % path.stat().st_size
+    digest = (
+        hashlib.sha256() if is_sha256 else hashlib.sha1(blob, usedforsecurity=False)
+    )  # all that git states
     with path.open("rb") as file:
         while chunk := file.read(2**20):
             digest.update(chunk)
