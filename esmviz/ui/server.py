@@ -16,48 +16,13 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from esmviz import sequences, views
 from esmviz.types import Provenance
-from esmviz.ui import errors, molecule, monitoring, visitor
-
-# Streamlit evaluates scripts and styles of its own bundle; everything else must come from this server, so that
-# no text of a visitor can make another visitor's browser call a foreign host.
-HEADERS = {
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-        "connect-src 'self' ws: wss: data: blob:; worker-src 'self' blob:; frame-src 'self' blob:; "
-        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
-    ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "SAMEORIGIN",
-    "referrer-policy": "no-referrer",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
-}
-
-
-class SecurityHeaders:
-    """ASGI middleware that sets ``HEADERS`` on every HTTP response."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                mine = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                kept = [pair for pair in message["headers"] if pair[0].decode().lower() not in HEADERS]
-                message = {**message, "headers": kept + mine}
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+from esmviz.ui import errors, headers, molecule, monitoring, origins, visitor
 
 
 class RootAddress:
-    """ASGI middleware that tells the page where its server is.
+    """ASGI middleware that tells the page where its server is."""
 
-    On a deep link such as /logits the page would first try /logits/_stcore/health and log an error.
-    """
-
-    SCRIPT = b"<head><script>window.__streamlit = {BACKEND_BASE_URL: location.origin}</script>"
+    SCRIPT = f"<head><script>{headers.ROOT_SCRIPT}</script>".encode()
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -133,12 +98,8 @@ def options() -> dict[str, Any]:
     # Before the first run of st.navigation a deep link such as /logits would execute the page file alone.
     PagesManager.uses_pages_directory = False
     monitoring.open_log()
-    middleware = [
-        Middleware(RootAddress),
-        Middleware(SecurityHeaders),
-        Middleware(visitor.VisitorCookie),
-        Middleware(monitoring.NoFrameworkMetrics),
-    ]
+    guards = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, visitor.VisitorCookie)
+    middleware = [Middleware(guard) for guard in (*guards, monitoring.NoFrameworkMetrics)]
     return {
         "lifespan": _lifespan,
         "middleware": middleware,

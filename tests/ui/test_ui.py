@@ -1,7 +1,5 @@
 """The glue around the pages: escapes, headers, words, tables."""
 
-import asyncio
-
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
@@ -9,7 +7,7 @@ from markdown_it import MarkdownIt
 from esmviz.analysis.maps import block_means
 from esmviz.analysis.reach import mean_distance, ranked_heads
 from esmviz.types import ProteinRecord
-from esmviz.ui import server, tables, texts
+from esmviz.ui import tables, texts
 from esmviz.ui.errors import plain
 
 HOSTILE = [
@@ -47,26 +45,6 @@ def test_how_to_read_is_short_and_cited(name):
     assert 20 <= len(text.split()) <= 80
     assert citation.endswith(".")
     assert doi.startswith("10.")
-
-
-def test_every_response_has_the_security_headers():
-    sent = []
-
-    async def app(scope, receive, send):
-        headers = [(b"content-type", b"text/plain"), (b"x-frame-options", b"ALLOWALL")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"hello"})
-
-    async def send(message):
-        sent.append(message)
-
-    asyncio.run(server.SecurityHeaders(app)({"type": "http"}, None, send))
-    headers = dict(sent[0]["headers"])
-    assert headers[b"x-content-type-options"] == b"nosniff"
-    assert headers[b"x-frame-options"] == b"SAMEORIGIN"
-    assert b"default-src 'self'" in headers[b"content-security-policy"]
-    assert b"http:" not in headers[b"content-security-policy"]
-    assert headers[b"content-type"] == b"text/plain"
 
 
 def test_pairs_of_one_protein_say_how_far_apart():
