@@ -109,6 +109,33 @@ class CorruptCheckpointError(EsmvizError):
     http_status = 503
 
 
+class SnapshotNotFoundError(EsmvizError):
+    """Unknown, expired or revoked: a link does not tell which."""
+
+    http_status = 404
+    severity = "info"
+
+
+class NotTheOwnerError(EsmvizError):
+    """Somebody else's snapshot can be looked at, not taken back."""
+
+    http_status = 403
+    severity = "warning"
+
+
+class QuotaExceededError(EsmvizError):
+    """More than a setting lets visitors keep; names the limit."""
+
+    http_status = 413
+
+
+class StoreUnavailableError(EsmvizError):
+    """What visitors keep cannot be written or read just now: disk full, folder read-only, database gone."""
+
+    exit_code = 3
+    http_status = 503
+
+
 class DamagedDataError(EsmvizError):
     """Something that was stored is not what was written: it is never shown."""
 

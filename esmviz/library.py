@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from esmviz.answers import Answers, digest, model_cache
@@ -14,6 +15,7 @@ from esmviz.models.base import ModelStatus
 from esmviz.models.windowed import WindowedBackend
 from esmviz.results import Results
 from esmviz.settings import Settings
+from esmviz.sharing import Sharing
 from esmviz.types import ModelSpec, Precision, ProteinRecord, Provenance, Request, Windows
 from esmviz.uploads import Limits
 from esmviz.warming import warm_up
@@ -57,6 +59,11 @@ class Library:
         """What one upload may bring."""
         s = self.settings
         return Limits(s.max_upload_mb << 20, s.max_records, s.max_residues, s.max_length)
+
+    @cached_property
+    def sharing(self) -> Sharing:
+        """The snapshots of this server."""
+        return Sharing(self.settings)
 
     def specs(self) -> dict[str, ModelSpec]:
         """All models that can be chosen, by name."""

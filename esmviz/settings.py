@@ -71,6 +71,10 @@ class Settings:
         Who may read ``/metrics``: ``off``, ``loopback``, ``all``, or networks with commas.
     log_format : str
         ``plain``, or ``json`` for one object a line and a line for every computation.
+    snapshot_days : int
+        Longest life of a snapshot.
+    snapshot_mb, snapshot_visitor_mb, snapshot_total_mb : int
+        Megabytes of one snapshot, of those of one visitor, and of all.
     """
 
     models_dir: Path | None = None
@@ -104,6 +108,10 @@ class Settings:
     payload_url: str | None = field(default=None, repr=False)
     metrics: str = "off"
     log_format: str = "plain"
+    snapshot_days: int = 3650
+    snapshot_mb: int = 100
+    snapshot_visitor_mb: int = 500
+    snapshot_total_mb: int = 10_000
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):

@@ -23,7 +23,8 @@ ROOMS = {
     "report": {"report"},
     "export": {"export", "writers", "zips", "part"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
-    | {"warming", "measuring"},
+    | {"warming", "measuring", "sharing"},
+    "stores": {"stores"},
     "ui": {"ui"},
     "cli": {"cli", "runs", "run_report", "surroundings"},
     "operations": {"metrics", "logs"},
@@ -47,13 +48,14 @@ ARROWS = {
     },
     "cli": {"workbench", "analysis", "export", "sequences", "settings"},
     "report": {"exhibit", "export", "views"},  # of views the two themes
-    "workbench": {"models", "jobs", "analysis", "sequences", "settings"},
+    "workbench": {"models", "jobs", "stores", "analysis", "sequences", "settings", "exhibit"},
     **{
         room: set()
         for room in (
             "jobs",
             "settings",
             "models",
+            "stores",
             "analysis",
             "views",
             "sequences",
@@ -87,6 +89,9 @@ OUTSIDE = {
     "prometheus_client": {"operations"},
     "pandas": {"ui"},
     "platformdirs": {"settings"},
+    "sqlalchemy": {"stores"},
+    "alembic": {"stores"},
+    "fsspec": {"stores"},
 }
 SLOW = {"torch", "transformers", "umap", "sklearn", "scipy", "h5py", "numba", "esm"}
 SLOW_FOR_THE_CLI = SLOW | {

@@ -21,20 +21,10 @@ from esmviz import __version__
 from esmviz.exhibit import Exhibit, Piece
 from esmviz.results import Results
 from esmviz.types import ModelSpec, ProteinRecord
+from esmviz.ui import page_settings
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
-# Keys of the widgets that shape a page, or what stands before a "_" in them. A list, since what else visitors type,
-# such as sequences or a password, must never come along.
-SETTINGS = {
-    "similarity": ("other", "centre", "apart", "part"),
-    "attention": ("show", "statistic", "correction", "fixed_range", "layers", "apart", "part"),
-    "logits": ("show_logits", "scheme", "row_order", "stretch"),
-    "clusters": ("pooling", "map", "neighbours", "min_dist", "seed", "grouping", "smallest", "k", "colour"),
-    "predictions": ("listed",),
-    "structure": ("shown", "paint", "part"),
-    "home": ("stretch",),
-}
 COMPUTES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "plotly")
 
 
@@ -84,7 +74,7 @@ def drafting(page: str, title: str, session: Session, spec: ModelSpec) -> Iterat
         yield draft
     finally:
         _drawing.reset(token)
-    draft.choices.update(_choices(page, session, spec))
+    draft.choices.update(_choices(session, spec))
     if draft.pieces:
         held = draft.n_bytes + sum(map(len, draft.records.values()))
         _shelf().put(f"{session.visitor} {page}", draft, held)
@@ -109,19 +99,9 @@ def latest(session: Session, page: str) -> Exhibit | None:
     return None if draft is None else draft.frozen()
 
 
-def _choices(page: str, session: Session, spec: ModelSpec) -> dict[str, Any]:
-    """The visitor's choices, and the values of the page's own widgets."""
+def _choices(session: Session, spec: ModelSpec) -> dict[str, Any]:
+    """What the visitor chose, and what controls are set to: nothing else, since people type sequences and passwords."""
     names = ("protein", "layer", "head", "precision")
     own = {"model": spec.name, **{name: getattr(session, name) for name in names}}
-    return own | {
-        "widgets": {str(key): value for key, value in st.session_state.items() if shapes(page, str(key))}
-    }
-
-
-def shapes(page: str, key: str) -> bool:
-    """Whether a widget is one of those that shape the page.
-
-    >>> shapes("clusters", "k_58"), shapes("clusters", "min_dist"), shapes("home", "paste")
-    (True, True, False)
-    """
-    return any(key == name or key.startswith(f"{name}_") for name in SETTINGS.get(page, ()))
+    values = {str(key): st.session_state[key] for key in st.session_state}
+    return own | {"widgets": {key: value for key, value in values.items() if page_settings.fits(key, value)}}
