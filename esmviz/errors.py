@@ -78,6 +78,19 @@ class InvalidSettingError(EsmvizError):
     http_status = 500
 
 
+class AccessError(EsmvizError):
+    """Who asks has not signed in, or may not; says how, or when to come back."""
+
+    http_status = 403
+
+
+class QuotaError(EsmvizError):
+    """More than a visitor may ask of this server; says when to come back."""
+
+    http_status = 429
+    severity = "warning"
+
+
 class ModelUnavailableError(EsmvizError):
     """Weights missing, no network, an extra not installed, not enough memory: says which, and the command."""
 

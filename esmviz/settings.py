@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 
+from esmviz.addresses import check_url, networks
 from esmviz.errors import InvalidSettingError
 from esmviz.types import Precision
 
 PREFIX = "ESMVIZ_"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+SHORTEST_PASSWORD = 8
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,21 @@ class Settings:
         Folder for what visitors keep; by default the one for data of the account that runs esmviz.
     database_url, payload_url : str or None
         Where records and payloads of snapshots are kept; by default SQLite and files in the data folder.
+    password : str or None
+        A shared one that opens the pages.
+    oidc_url, oidc_client_id, oidc_client_secret, cookie_secret : str or None
+        An OpenID Connect provider that vouches for visitors: its discovery document, what it knows esmviz by, and the
+        key of the cookies of its visitors; a new one at every start without it.
+    public_url : str or None
+        Where visitors find this server.
+    allowed_emails : str or None
+        Addresses and ``@domains`` with commas; by default everybody for whom the provider vouches.
+    public_snapshots : bool
+        Let links to snapshots open without a login.
+    open_to_all : bool
+        No login on purpose: no page warns of it.
+    trusted_proxies : str or None
+        Networks with commas whose ``X-Forwarded-For`` is believed.
     metrics : str
         Who may read ``/metrics``: ``off``, ``loopback``, ``all``, or networks with commas.
     log_format : str
@@ -106,6 +120,16 @@ class Settings:
     data_dir: Path | None = None
     database_url: str | None = field(default=None, repr=False)  # may hold a password
     payload_url: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    oidc_url: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    cookie_secret: str | None = field(default=None, repr=False)
+    public_url: str | None = None
+    allowed_emails: str | None = None
+    public_snapshots: bool = False
+    open_to_all: bool = False
+    trusted_proxies: str | None = None
     metrics: str = "off"
     log_format: str = "plain"
     snapshot_days: int = 3650
@@ -120,7 +144,9 @@ class Settings:
             )
         if self.log_format not in ("plain", "json"):
             raise InvalidSettingError(f"ESMVIZ_LOG_FORMAT is {self.log_format!r}.", "It is plain or json.")
-        networks(self.metrics)
+        networks(self.metrics, "ESMVIZ_METRICS", "off", "loopback", "all")
+        networks(self.trusted_proxies or "", "ESMVIZ_TRUSTED_PROXIES")
+        self._check_login()
         for knob in fields(self):
             value = getattr(self, knob.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
@@ -133,13 +159,31 @@ class Settings:
         url, token = getattr(self, f"{service}_url"), getattr(self, f"{service}_token")
         name = f"{PREFIX}{service.upper()}"
         if url is not None:
-            _check_url(f"{name}_URL", url, self.allow_plain_http)
+            check_url(f"{name}_URL", url, self.allow_plain_http)
         elif token is not None:
             raise InvalidSettingError(f"{name}_TOKEN is set and {name}_URL is not.", "Set both or none.")
         if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
             raise InvalidSettingError(
                 f"{name}_TOKEN has a space or a letter that no token has.", "Copy it anew."
             )
+
+    def _check_login(self) -> None:
+        """Who may come in. Passwords and secrets are shown by no error."""
+        if self.password is not None and len(self.password) < SHORTEST_PASSWORD:
+            raise InvalidSettingError(
+                "ESMVIZ_PASSWORD is too short to keep anybody out.",
+                f"Take {SHORTEST_PASSWORD} letters or more.",
+            )
+        provider = {"OIDC_URL": self.oidc_url, "OIDC_CLIENT_ID": self.oidc_client_id}
+        provider |= {"OIDC_CLIENT_SECRET": self.oidc_client_secret, "PUBLIC_URL": self.public_url}
+        missing = [PREFIX + name for name, value in provider.items() if value is None]
+        if missing and any(value is not None for name, value in provider.items() if name != "PUBLIC_URL"):
+            raise InvalidSettingError(
+                f"{', '.join(missing)} is not set.", "A login through an identity provider needs all of them."
+            )
+        for name, url in (("OIDC_URL", self.oidc_url), ("PUBLIC_URL", self.public_url)):
+            if url is not None:
+                check_url(PREFIX + name, url, self.allow_plain_http)
 
     @property
     def data_folder(self) -> Path:
@@ -166,22 +210,6 @@ class Settings:
         return cls(**values)
 
 
-def networks(metrics: str) -> tuple[Network, ...]:
-    """The networks from which numbers may be read.
-
-    >>> networks("loopback"), networks("10.0.0.0/8, ::1")[1]
-    ((IPv4Network('127.0.0.0/8'), IPv6Network('::1/128')), IPv6Network('::1/128'))
-    """
-    words = {"off": "", "loopback": "127.0.0.0/8,::1", "all": "0.0.0.0/0,::/0"}
-    texts = words.get(metrics, metrics).split(",")
-    try:
-        return tuple(ipaddress.ip_network(text.strip()) for text in texts if text.strip())
-    except ValueError:
-        raise InvalidSettingError(
-            f"ESMVIZ_METRICS is {metrics!r}.", "It is off, loopback, all, or networks as 10.0.0.0/8,::1."
-        ) from None
-
-
 def _parse(name: str, text: str, kind: str) -> Any:
     try:
         match kind:
@@ -200,35 +228,3 @@ def _parse(name: str, text: str, kind: str) -> Any:
             f"{name} is {text!r}, which is no {kind}.", "Correct it or unset it."
         ) from None
     return text.strip()
-
-
-def _check_url(name: str, url: str, allow_plain_http: bool) -> None:
-    """An address to which sequences and a token may go."""
-    try:
-        parts = urlsplit(url)
-        host, secret = parts.hostname, parts.username or parts.password or parts.query or parts.fragment
-        _ = parts.port
-    except ValueError:
-        host = secret = None
-    if not host or parts.scheme not in ("https", "http") or secret:
-        raise InvalidSettingError(
-            f"{name} is no address of a server.",  # not repeated: it may hold a password
-            "It looks like https://host/path, without a name, a password or a question mark.",
-        )
-    if parts.scheme == "http" and not (allow_plain_http or _is_loopback(host)):
-        raise InvalidSettingError(
-            f"{name} is plain http to {host}: sequences and the token would travel for all to read.",
-            "Use https, or set ESMVIZ_ALLOW_PLAIN_HTTP=1 where the network is yours.",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether a host is this machine.
-
-    >>> [_is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "localhost.example.org", "10.0.0.1")]
-    [True, True, True, False, False]
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,7 +11,7 @@ import streamlit as st
 
 from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
-from esmviz.ui import exhibits, intake
+from esmviz.ui import access, exhibits, intake
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.monitoring import METRICS
@@ -106,6 +106,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
     with METRICS.timing_page(file):
         st.html(NARROW)
         st.title(page.question, anchor=False)
+        access.need_sign_in()
         choice = None
         with reporting_errors():
             choice = _choose(page, needs, layers_from)

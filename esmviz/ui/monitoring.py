@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 import time
@@ -19,10 +18,11 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.stats import ACTIVE_SESSIONS_FAMILY
 
 from esmviz import logs
+from esmviz.addresses import contains, networks
 from esmviz.errors import EsmvizError
 from esmviz.jobs import Job
 from esmviz.metrics import Metrics, Reading
-from esmviz.settings import Settings, networks
+from esmviz.settings import Settings
 from esmviz.workbench import Workbench
 
 METRICS = Metrics()
@@ -123,15 +123,10 @@ def may_read(request: Request, settings: Settings) -> bool:
 
     Through a proxy on this machine everybody comes from loopback, so a request that says it was passed on does not.
     """
-    allowed = networks(settings.metrics)
     if settings.metrics == "loopback" and any(name in request.headers for name in PROXIED):
         return False
-    try:
-        address = ipaddress.ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in allowed)
+    host = request.client.host if request.client else ""
+    return contains(networks(settings.metrics, "ESMVIZ_METRICS"), host)
 
 
 class NoFrameworkMetrics:

@@ -16,7 +16,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from esmviz import sequences, views
 from esmviz.types import Provenance
-from esmviz.ui import errors, headers, molecule, monitoring, origins, visitor
+from esmviz.ui import access, errors, gate, headers, molecule, monitoring, origins, visitor
 
 
 class RootAddress:
@@ -84,6 +84,7 @@ def rehearse() -> None:
 async def _lifespan(_: Any) -> AsyncIterator[None]:
     from esmviz.ui.resources import workbench
 
+    access.warn_of_exposure()
     rehearse()
     bench = workbench()
     if bench.settings.warm_up:
@@ -98,11 +99,12 @@ def options() -> dict[str, Any]:
     # Before the first run of st.navigation a deep link such as /logits would execute the page file alone.
     PagesManager.uses_pages_directory = False
     monitoring.open_log()
-    guards = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, visitor.VisitorCookie)
+    guards = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, visitor.VisitorCookie, gate.Gate)
     middleware = [Middleware(guard) for guard in (*guards, monitoring.NoFrameworkMetrics)]
     return {
         "lifespan": _lifespan,
         "middleware": middleware,
         "routes": [*molecule.routes(), *monitoring.routes()],
         "on_script_error": errors.show_unforeseen,
+        "secrets": access.provider_secrets(access.door().settings),
     }

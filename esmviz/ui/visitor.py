@@ -12,6 +12,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from esmviz.ui.logins import vouched
+
 COOKIE = "esmviz_visitor"
 DAYS = 365
 
@@ -24,9 +26,15 @@ def browser() -> str | None:
 
 
 def known(cookies: Mapping[str, str]) -> str | None:
-    """The browser that sent these cookies: a digest, since who knows the cookie itself is that visitor."""
+    """The browser that sent these cookies: a digest, since who knows the cookie itself is that visitor.
+
+    Two people who sign in at one computer are two visitors.
+    """
     token = str(cookies.get(COOKIE))
-    return hashlib.sha256(token.encode()).hexdigest() if _TOKEN.fullmatch(token) else None
+    if not _TOKEN.fullmatch(token):
+        return None
+    account = (vouched(cookies) or {}).get("sub", "")
+    return hashlib.sha256(f"{token}{account}".encode()).hexdigest()
 
 
 class VisitorCookie:

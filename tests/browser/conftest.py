@@ -68,14 +68,16 @@ class Server:
 
     home: Path
     settings: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    address: str = "127.0.0.1"
 
     def __enter__(self) -> Server:
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind(("127.0.0.1", self.port))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-        command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
+        command += ["--server.address", self.address, "--server.headless", "true"]
         self.log = self.home / "server.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
