@@ -38,7 +38,8 @@ def _cells(fig: Any) -> list[Any]:
 
 
 def _drawn(fig: Any, name: str, alt: str, points: bool) -> Any:
-    fig.update_layout(template=theme.template(is_dark()))
+    if is_dark():  # figures are made for the light one
+        fig.update_layout(template=theme.template(dark=True))
     options: dict[str, Any] = (
         {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if points else {}
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from esmviz.types import FloatArray, ProteinRecord, Provenance
@@ -16,10 +17,13 @@ from esmviz.views.seams import mark_squares, unknown_pairs
 
 PLOT_PX = 560
 ERROR_RANGE = (0.0, 30.0)  # Angstrom, as the AlphaFold database draws it
-MOST_PERCENTILES = 256  # cells a side; a text for every cell of a larger map would outweigh the map
+MOST_PERCENTILES = 256  # cells a side; beyond, the map alone is what has to travel
 MOST_STRETCHED = 5.0  # a map longer than this many times its width is not drawn with square cells
 
+RANK = " · percentile %{customdata}"  # ending of a hover
+
 Limits = tuple[float, float]
+UInt8Array = npt.NDArray[np.uint8]
 Kind = Literal["attention", "symmetric", "apc", "rollout"]
 
 NAMES = {  # of the colour bar, the rows and the columns
@@ -61,9 +65,7 @@ def similarity_heatmap(
     names = " against ".join(dict.fromkeys([rows.id, columns.id]))
     caption = caption_text(provenance, names, how, colour_range(-1, 1), _blocks(y, note, x))
     bar = colour_bar("cosine similarity" + (", centred" if centered else ""), -1, 1)
-    ranks = _percentile_texts(
-        similarity, skip_diagonal=rows.sequence == columns.sequence and y.cells == x.cells
-    )
+    ranks = _percentiles(similarity, skip_diagonal=rows.sequence == columns.sequence and y.cells == x.cells)
     figure = _pair_map(similarity, y, x, theme.DIVERGING, (-1, 1), bar, "cosine %{z:.2f}", caption, ranks)
     if y.cells == x.cells:
         mark_squares(figure, y, provenance.windows)
@@ -105,7 +107,7 @@ def attention_map(
     caption = caption_text(provenance, record.id, spread, unknown, _blocks(y, note))
     bar = colour_bar(name, low, high)
     scale = theme.DIVERGING if kind == "apc" else theme.SEQUENTIAL
-    ranks = _percentile_texts(attention, skip_diagonal=False)
+    ranks = _percentiles(attention, skip_diagonal=False)
     hover = f"{name.split(',')[0]} %{{z:.3g}}"
     figure = _pair_map(attention, y, x, scale, (low, high), bar, hover, caption, ranks)
     mark_squares(figure, y, provenance.windows)
@@ -199,7 +201,7 @@ def _pair_map(
     bar: dict[str, Any],
     hover: str,
     caption: str,
-    texts: list[list[str]] | None = None,
+    ranks: UInt8Array | None = None,
 ) -> go.Figure:
     heatmap = go.Heatmap(
         z=np.ascontiguousarray(values, dtype=np.float32),
@@ -209,21 +211,16 @@ def _pair_map(
         zmin=limits[0],
         zmax=limits[1],
         colorbar=bar,
-        text=texts,
+        customdata=ranks,
         hoverongaps=False,
-        hovertemplate="%{y} – %{x} · " + hover + ("%{text}" if texts else "") + "<extra></extra>",
+        hovertemplate="%{y} – %{x} · " + hover + RANK * (ranks is not None) + "<extra></extra>",
     )
-    figure = go.Figure(heatmap)
-    figure.update_xaxes(
-        x.layout() | {"range": [-0.5, len(x) - 0.5], "constrain": "domain", "constraintoward": "left"}
-    )
-    figure.update_yaxes(
-        y.layout() | {"range": [len(y) - 0.5, -0.5], "constrain": "domain", "constraintoward": "top"}
-    )
-    if max(len(x), len(y)) <= MOST_STRETCHED * min(len(x), len(y)):
-        figure.update_yaxes(scaleanchor="x", scaleratio=1)
-    figure.update_layout(plot_bgcolor=theme.MISSING)
-    return finish(figure, caption, plot_px=PLOT_PX)
+    is_stretched = max(len(x), len(y)) > MOST_STRETCHED * min(len(x), len(y))
+    squares = {} if is_stretched else {"scaleanchor": "x", "scaleratio": 1}
+    along = {"range": [-0.5, len(x) - 0.5], "constrain": "domain", "constraintoward": "left"}
+    down = {"range": [len(y) - 0.5, -0.5], "constrain": "domain", "constraintoward": "top", **squares}
+    layout = {"xaxis": x.layout() | along, "yaxis": y.layout() | down, "plot_bgcolor": theme.MISSING}
+    return finish(go.Figure(heatmap, layout), caption, plot_px=PLOT_PX)
 
 
 def _blocks(axis: ResidueAxis, note: str, *others: ResidueAxis) -> str:
@@ -238,8 +235,11 @@ def _percentile_limits(values: FloatArray, *, diverging: bool) -> Limits:
     return (-high if diverging else 0.0, high)
 
 
-def _percentile_texts(values: FloatArray, *, skip_diagonal: bool) -> list[list[str]] | None:
-    """Hover ending of each cell: the share of this map's cells that are lower, or None for a large map."""
+def _percentiles(values: FloatArray, *, skip_diagonal: bool) -> UInt8Array | None:
+    """For the hover: how many percent of this map's cells are lower, or None for a large map.
+
+    Numbers of a byte: plotly looks at every text of a list, several times, which took longer than all else together.
+    """
     if max(values.shape) > MOST_PERCENTILES:
         return None
     counted = values[np.eye(*values.shape) == 0] if skip_diagonal and values.shape[0] > 1 else values
@@ -247,16 +247,4 @@ def _percentile_texts(values: FloatArray, *, skip_diagonal: bool) -> list[list[s
     if not ranked.size:
         return None
     shares = np.searchsorted(ranked, values, side="left") * 100 // ranked.size
-    endings = np.array([f" · {ordinal(share)} percentile" for share in range(101)], dtype=object)
-    texts: list[list[str]] = endings[np.minimum(shares, 99)].tolist()
-    return texts
-
-
-def ordinal(number: int) -> str:
-    """A rank in words' short form.
-
-    >>> ordinal(1), ordinal(12), ordinal(93)
-    ('1st', '12th', '93rd')
-    """
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
+    return np.minimum(shares, 99).astype(np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from esmviz import labels
@@ -13,7 +14,7 @@ from esmviz.views import theme
 from esmviz.views.axes import Edges, ResidueAxis, residue_axis
 from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
 from esmviz.views.seams import mark_borders
-from esmviz.views.window import most_ticks, open_window
+from esmviz.views.window import dragmode, most_ticks, window
 
 ROW_ORDERS = {
     "field": "KRHEDNQTSCGAVLIMPYFW",  # as in the ESM-variants portal
@@ -105,15 +106,17 @@ def _letters_map(
         y=list(letters),
         text=words,
         hoverongaps=False,
-        hovertemplate=("%{text}" if words else "%{x} → %{y}") + "<br>" + hover + "<extra></extra>",
+        hovertemplate=("%{x} → %{y}" if words is None else "%{text}") + "<br>" + hover + "<extra></extra>",
         **look,
     )
-    figure = go.Figure([heatmap, _wild_types(record.sequence, axis)])
-    figure.update_xaxes(axis.layout())
-    figure.update_yaxes(_rows(letters))
-    figure.update_layout(plot_bgcolor=theme.MISSING)
-    open_window(figure, axis)
-    figure.update_layout(xaxis2={"type": "category", "overlaying": "x", "matches": "x", "visible": False})
+    layout = {
+        "xaxis": axis.layout() | window(axis),
+        "xaxis2": {"type": "category", "overlaying": "x", "matches": "x", "visible": False},
+        "yaxis": _rows(letters),
+        "plot_bgcolor": theme.MISSING,
+        "dragmode": dragmode(axis),
+    }
+    figure = go.Figure([heatmap, _wild_types(record.sequence, axis)], layout)
     mark_borders(figure, axis, provenance.windows)
     return finish(figure, caption, plot_px=PLOT_PX)
 
@@ -139,9 +142,9 @@ def _rows(letters: str) -> dict[str, Any]:
     }
 
 
-def _words(sequence: str, axis: ResidueAxis, letters: str) -> list[list[str]]:
+def _words(sequence: str, axis: ResidueAxis, letters: str) -> npt.NDArray[np.object_]:
     names = labels.AMINO_ACID_NAMES
-    return [
+    words = [
         [
             f"<b>{labels.mutation_label(index, wild, mutant)}</b> {names[wild]} → {names[mutant]}"
             if wild != mutant
@@ -150,6 +153,7 @@ def _words(sequence: str, axis: ResidueAxis, letters: str) -> list[list[str]]:
         ]
         for mutant in letters
     ]
+    return np.array(words, dtype=object)  # of a list plotly looks at every text, several times
 
 
 def _wild_types(sequence: str, axis: ResidueAxis) -> go.Scatter:

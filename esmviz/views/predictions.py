@@ -11,7 +11,7 @@ from esmviz.types import FloatArray, Predictor, ProteinRecord, Provenance
 from esmviz.views import theme
 from esmviz.views.axes import residue_axis
 from esmviz.views.frame import caption_text, finish
-from esmviz.views.window import most_ticks, open_window
+from esmviz.views.window import dragmode, most_ticks, window
 
 PLOT_PX = 260
 BAR_PX = 26
@@ -93,9 +93,9 @@ def prediction_profile(
         y = np.ascontiguousarray(column, dtype=np.float32)
         hover = "%{y:.3g}"
         figure.add_scatter(x=axis.cells, y=y, name=name, mode="lines", line=line, hovertemplate=hover, **look)
-    figure.update_xaxes(axis.layout())
+    figure.update_xaxes(axis.layout() | window(axis))
     figure.update_yaxes(_values(predictor), fixedrange=True)
-    open_window(figure, axis)
+    figure.update_layout(dragmode=dragmode(axis))
     caption = caption_text(provenance, record.id, meaning(predictor), _left_out(predictor, len(shown)))
     finish(figure, caption, plot_px=PLOT_PX, top_px=64)
     legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "maxheight": 56}

@@ -14,7 +14,7 @@ from esmviz.views import theme
 from esmviz.views.axes import Edges, ResidueAxis, residue_axis
 from esmviz.views.frame import caption_text, finish
 from esmviz.views.seams import mark_borders
-from esmviz.views.window import most_ticks, open_window
+from esmviz.views.window import dragmode, most_ticks, window
 
 PLOT_PX = 240
 MOST_BITS = math.log2(len(AMINO_ACIDS))
@@ -42,14 +42,29 @@ def entropy_profile(
     figure.update_yaxes(
         title="entropy (bits)", range=[0, MOST_BITS], tickvals=[0, 1, 2, 3, 4], fixedrange=True
     )
-    for bits in (1, 2, 3, 4):
-        figure.add_hline(bits, line={"color": theme.GUIDE, "width": 1, "dash": "dot"})
-        figure.add_annotation(text=str(2**bits), xref="paper", x=1, xanchor="left", xshift=4, y=bits)
-    words = {"text": "equally likely residues", "textangle": 90, "xanchor": "left", "xshift": 24}
-    figure.add_annotation(words, xref="paper", yref="paper", x=1, y=0.5)
+    _mark_choices(figure)
     mark_borders(figure, axis, provenance.windows)
     caption = caption_text(provenance, record.id, "0 bits: certain, 4.32 bits: no idea", axis.note, note)
     return finish(figure, caption, plot_px=PLOT_PX, top_px=36, right_px=56)
+
+
+def _mark_choices(figure: go.Figure) -> None:
+    """How many equally likely residues so many bits are. All at once: plotly checks everything at each addition."""
+    line = {"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "yref": "y"} | {
+        "line": {"color": theme.GUIDE, "width": 1, "dash": "dot"}
+    }
+    lines = [{**line, "y0": bits, "y1": bits} for bits in (1, 2, 3, 4)]
+    right = {"xref": "paper", "x": 1, "xanchor": "left"}
+    numbers = [{**right, "text": str(2**bits), "xshift": 4, "y": bits} for bits in (1, 2, 3, 4)]
+    words = {
+        **right,
+        "text": "equally likely residues",
+        "textangle": 90,
+        "xshift": 24,
+        "yref": "paper",
+        "y": 0.5,
+    }
+    figure.update_layout(shapes=lines, annotations=[*numbers, words])
 
 
 def wild_type_profile(
@@ -112,11 +127,8 @@ def _profile(
         marker={"color": theme.ACCENT, "line": {"width": 0}},
         hovertemplate="%{text}" + hover + ("%{customdata}" if endings else "") + "<extra></extra>",
     )
-    figure = go.Figure(bars)
-    figure.update_xaxes(axis.layout())
-    figure.update_layout(bargap=0.15)
-    open_window(figure, axis)
-    return figure
+    layout = {"xaxis": axis.layout() | window(axis), "bargap": 0.15, "dragmode": dragmode(axis)}
+    return go.Figure(bars, layout)
 
 
 def _likelihoods(log_probability: FloatArray, ranks: FloatArray | None) -> list[str]:

@@ -48,7 +48,9 @@ def _cell(axis: ResidueAxis, edge: int) -> float:
 
 
 def _add(figure: go.Figure, shapes: list[dict[str, Any]]) -> None:
-    """All at once: plotly checks the whole list for each shape that is added alone."""
+    """All at once, and not as an update: plotly checks the whole list for each shape that is added alone."""
+    if not shapes:
+        return
     halos = [{**shape, "name": f"{NAME} halo", "line": HALO} for shape in shapes]
     marks = [{**shape, "name": NAME, "line": LINE} for shape in shapes]
-    figure.update_layout(shapes=[*figure.layout.shapes, *halos, *marks])
+    figure.layout.shapes = [*figure.layout.shapes, *halos, *marks]

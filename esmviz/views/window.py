@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
+from typing import Any
 
 from esmviz.views import theme
 from esmviz.views.axes import WINDOW, ResidueAxis
@@ -10,19 +10,22 @@ from esmviz.views.axes import WINDOW, ResidueAxis
 MOST_WITHOUT_SLIDER = 180  # a slider that hides a handful of residues hinders more than it helps
 
 
-def open_window(figure: go.Figure, axis: ResidueAxis) -> None:
-    """Set the range of the x axis; a protein longer than ``WINDOW`` opens at its start, with a slider."""
-    shown = len(axis) if len(axis) <= MOST_WITHOUT_SLIDER else WINDOW
-    figure.update_xaxes(range=[-0.5, shown - 0.5])
-    if len(axis) > shown:
-        slider = {
-            "visible": True,
-            "range": [-0.5, len(axis) - 0.5],
-            "bordercolor": theme.GUIDE,
-            "borderwidth": 1,
-        }
-        figure.update_xaxes(rangeslider=slider)
-        figure.update_layout(dragmode="pan")
+def window(axis: ResidueAxis) -> dict[str, Any]:
+    """Properties of the x axis; a protein longer than ``WINDOW`` opens at its start, with a slider."""
+    if not _slides(axis):
+        return {"range": [-0.5, len(axis) - 0.5]}
+    whole = [-0.5, len(axis) - 0.5]
+    slider = {"visible": True, "range": whole, "bordercolor": theme.GUIDE, "borderwidth": 1}
+    return {"range": [-0.5, WINDOW - 0.5], "rangeslider": slider}
+
+
+def dragmode(axis: ResidueAxis) -> str | None:
+    """What dragging does where there is a slider; None for what it does elsewhere."""
+    return "pan" if _slides(axis) else None
+
+
+def _slides(axis: ResidueAxis) -> bool:
+    return len(axis) > MOST_WITHOUT_SLIDER
 
 
 def most_ticks(n_residues: int) -> int:

@@ -56,14 +56,11 @@ def test_similarity_of_two_proteins_names_both_and_says_when_it_is_raw():
 
 def test_percentiles_count_the_cells_that_are_lower():
     values = np.arange(25, dtype=np.float32).reshape(5, 5)
-    text = (
-        views.similarity_heatmap(values, FIVE, ProteinRecord("P3", "KKKKK"), PROVENANCE, centered=True)
-        .data[0]
-        .text
-    )
-    assert text[0][0] == " · 0th percentile"
-    assert text[4][4] == " · 96th percentile"
-    assert text[2][3] == " · 52nd percentile"
+    other = ProteinRecord("P3", "KKKKK")
+    heatmap = views.similarity_heatmap(values, FIVE, other, PROVENANCE, centered=True).data[0]
+    assert heatmap.customdata.tolist() == (np.arange(25).reshape(5, 5) * 4).tolist()
+    assert heatmap.customdata.nbytes == 25
+    assert heatmap.hovertemplate.endswith(" · percentile %{customdata}<extra></extra>")
 
 
 def test_a_large_map_carries_nothing_but_its_cells():
