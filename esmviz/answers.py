@@ -26,12 +26,14 @@ class Case:
     """A use case with its arguments.
 
     ``lane`` is the model, or ``PROJECTION``; ``key`` holds all that could change the answer but the model's
-    revision; ``compute`` gives the answer, or a generator that returns it at its end.
+    revision; ``compute`` gives the answer, or a generator that returns it at its end; ``n_residues`` are about how many
+    pass through the model for it.
     """
 
     lane: str
     key: str
     compute: Callable[[Context], Any]
+    n_residues: int = 0
 
 
 class Answers:
@@ -74,7 +76,12 @@ class Answers:
         if known is not None:
             return self._queue.finished(case.key, known, visitor=visitor, slot=slot)
         return self._queue.submit(
-            case.lane, case.key, lambda context: self._steps(case, context), visitor=visitor, slot=slot
+            case.lane,
+            case.key,
+            lambda context: self._steps(case, context),
+            visitor=visitor,
+            slot=slot,
+            n_residues=case.n_residues,
         )
 
     def _steps(self, case: Case, context: Context) -> Generator[None, None, Any]:

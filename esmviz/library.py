@@ -155,7 +155,8 @@ class Library:
             return measure_steps(self.backend(model), part, precision, context, override=override)
 
         key = digest("measure", model, precision, subject(part))
-        return self.queue.submit(model, key, function, visitor=visitor, slot=slot)
+        n_residues = sum(map(len, part))
+        return self.queue.submit(model, key, function, visitor=visitor, slot=slot, n_residues=n_residues)
 
     def warm_up(self) -> None:
         """Load the default model, then compile UMAP, behind the scenes."""

@@ -81,6 +81,14 @@ class Settings:
         No login on purpose: no page warns of it.
     trusted_proxies : str or None
         Networks with commas whose ``X-Forwarded-For`` is believed.
+    requests_per_minute, residues_per_hour, jobs_per_visitor : int
+        What one visitor may ask of the models: computations, residues that pass through one, computations at a time.
+    max_jobs : int
+        Computations that wait or run for all visitors together.
+    job_minutes : float
+        How long one computation may work.
+    visitors_per_address : int
+        An address may ask for as much as so many visitors.
     metrics : str
         Who may read ``/metrics``: ``off``, ``loopback``, ``all``, or networks with commas.
     log_format : str
@@ -130,6 +138,12 @@ class Settings:
     public_snapshots: bool = False
     open_to_all: bool = False
     trusted_proxies: str | None = None
+    requests_per_minute: int = 120
+    residues_per_hour: int = 50_000_000
+    jobs_per_visitor: int = 16
+    max_jobs: int = 200
+    job_minutes: float = 120.0
+    visitors_per_address: int = 30
     metrics: str = "off"
     log_format: str = "plain"
     snapshot_days: int = 3650

@@ -168,7 +168,7 @@ class Workbench(Library):
 
         self.check(record, model, request)
         normal = self._normal(model, request)
-        case = Case(model, digest("inspect", model, normal, record.sequence), compute)
+        case = Case(model, digest("inspect", model, normal, record.sequence), compute, len(record))
         if request.structure and not self._answers.knows(case):  # one under way has taken its memory already
             check_fold(record, self.spec(model), self.status(model).free_bytes)
         return case
@@ -179,7 +179,8 @@ class Workbench(Library):
 
         self.check(record, model, LOGITS)
         precision = self._precision(precision)
-        return Case(model, digest("masked", model, precision, record.sequence), compute)
+        n_residues = len(record) ** 2  # a pass for each of them
+        return Case(model, digest("masked", model, precision, record.sequence), compute, n_residues)
 
     def _embedding(self, records: tuple[ProteinRecord, ...], model: str, request: Request) -> Case:
         def compute(context: Context) -> Generator[None, None, EmbeddingSet]:
@@ -191,7 +192,7 @@ class Workbench(Library):
         for record in records:
             check(record)
         content = [(record.id, record.sequence) for record in records]
-        return Case(model, digest("embed", model, request, content), compute)
+        return Case(model, digest("embed", model, request, content), compute, sum(map(len, records)))
 
     def _normal(self, model: str, request: Request) -> Request:
         """The request with names for layers and the precision of the settings: equal ones become equal."""

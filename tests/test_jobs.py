@@ -425,7 +425,7 @@ def test_a_worker_that_loses_a_job_goes_on_with_the_next(queue, monkeypatch):
     """Whatever goes wrong around a job, its visitors are told and those who wait get theirs."""
     from esmviz.jobs import queue as module
 
-    step, gate = module._Task.step, Gate()
+    step, gate = module.Task.step, Gate()
 
     def failing(task):
         if task.job.key == "lost":
@@ -433,7 +433,7 @@ def test_a_worker_that_loses_a_job_goes_on_with_the_next(queue, monkeypatch):
             raise MemoryError
         return step(task)
 
-    monkeypatch.setattr(module._Task, "step", failing)
+    monkeypatch.setattr(module.Task, "step", failing)
     lost = queue.submit("lane", "lost", lambda context: None, visitor="ann", slot="a")
     gate.wait_until_inside()
     waiting = queue.submit("lane", "next", lambda context: "fine", visitor="bob", slot="b")

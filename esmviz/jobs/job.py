@@ -43,12 +43,17 @@ class Job:
     key : Hashable
         Equal keys in one lane share a job.
     status : {'waiting', 'running', 'done', 'failed', 'cancelled'}
+    most_seconds : float or None
+        How long it may work.
     partial : Any
         The latest intermediate result that the function reported, or None.
     """
 
-    def __init__(self, key: Hashable, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, key: Hashable, clock: Clock = time.monotonic, most_seconds: float | None = None
+    ) -> None:
         self.key = key
+        self.most_seconds = most_seconds
         self.status: Status = "waiting"
         self.partial: Any = None
         self._clock = clock

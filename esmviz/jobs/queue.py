@@ -12,65 +12,17 @@ import logging
 import threading
 import time
 import zlib
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Hashable
-from types import GeneratorType
+from collections import Counter
+from collections.abc import Callable, Hashable
 from typing import Any
 
-from esmviz.errors import CancelledError, ComputationLostError
+from esmviz.errors import ComputationLostError
 from esmviz.jobs.job import Clock, Context, Job, stopped
+from esmviz.jobs.task import Lane, Task
 
 Watch = Callable[[str, Job], None]
+Admit = Callable[["Queue", str, int], float | None]
 log = logging.getLogger("esmviz.jobs")
-
-
-class _Task:
-    """A job with the function that makes its result, run step by step."""
-
-    def __init__(self, lane: str, job: Job, function: Callable[[Context], Any], context: Context) -> None:
-        self.lane = lane  # as it was asked for: several may share one
-        self.job = job
-        self._function = function
-        self._context = context
-        self._steps: Generator[Any, None, Any] | None = None
-
-    def step(self) -> bool:
-        """Run to the next ``yield`` or to the end; False once the job is over. Never raises."""
-        try:
-            return self._advance()
-        except CancelledError as error:
-            self.job._close("cancelled", error=error)
-        except BaseException as error:  # noqa: BLE001 - kept in the job; result() raises it
-            self.job._close("failed", error=error)
-        return False
-
-    def _advance(self) -> bool:
-        self.job._open()
-        if self._context.cancelled and self._steps is not None:
-            self._steps.close()
-        self._context.raise_if_cancelled()
-        if self._steps is None:
-            value = self._function(self._context)
-            if not isinstance(value, GeneratorType):
-                self.job._close("done", value=value)
-                return False
-            self._steps = value
-        try:
-            next(self._steps)
-        except StopIteration as end:
-            self.job._close("done", value=end.value)
-            return False
-        return True
-
-
-class _Lane:
-    """The waiting line of one worker."""
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self.tasks: deque[_Task] = deque()
-        self.at_work: _Task | None = None
-        self.arrival = threading.Condition(lock)
-        self.worker: threading.Thread | None = None
 
 
 class Queue:
@@ -86,6 +38,8 @@ class Queue:
         Seconds, never going back.
     watch : callable, optional
         Told of every job that is over, with the lane that was asked for.
+    admit : callable, optional
+        Asked before a visitor's new job with its residues: raises a refusal, or gives the seconds it may work, if any.
     """
 
     def __init__(
@@ -95,13 +49,15 @@ class Queue:
         max_lanes: int = 16,
         clock: Clock = time.monotonic,
         watch: Watch = lambda lane, job: None,
+        admit: Admit = lambda queue, visitor, n_residues: None,
     ) -> None:
         self._heartbeat_seconds = heartbeat_seconds
         self._max_lanes = max_lanes
         self._clock = clock
         self._watch = watch
+        self._admit = admit
         self._lock = threading.RLock()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._jobs: dict[tuple[str, Hashable], Job] = {}
         self._wants: dict[tuple[str, str], Job] = {}
         self._seen: dict[str, float] = {}
@@ -116,6 +72,7 @@ class Queue:
         *,
         visitor: str = "",
         slot: str = "",
+        n_residues: int = 0,
     ) -> Job:
         """Ask for ``function(context)``, or join those who asked for it already.
 
@@ -131,6 +88,8 @@ class Queue:
             Who wants it. A visitor must submit or send a heartbeat often enough; ``""`` never expires.
         slot : str
             What it is for. A visitor who wants another key in the same slot stops wanting the earlier one.
+        n_residues : int
+            About how many pass through the model for it.
 
         Returns
         -------
@@ -141,8 +100,9 @@ class Queue:
         with self._lock:
             job = self._jobs.get((lane, key))
             if job is None or (job.status == "failed" and job._error_shown):
-                job = Job(key, self._clock)
-                self._line_up(_Task(lane, job, function, Context(job, self._drop_silent)))
+                most = self._admit(self, visitor, n_residues) if visitor else None
+                job = Job(key, self._clock, most)
+                self._line_up(Task(lane, job, function, Context(job, self._drop_silent)))
                 self._jobs[lane, key] = job
             self._want(visitor, slot, job)
             self._drop_silent()
@@ -177,6 +137,16 @@ class Queue:
         with self._lock:
             for want in [w for w in self._wants if w[0] == visitor and slot in (None, w[1])]:
                 self._unwant(want)
+
+    def n_under_way(self, visitors: str = "") -> int:
+        """How many jobs wait or run that a visitor whose name begins so wants."""
+        with self._lock:
+            jobs = {
+                id(job)
+                for (who, _), job in self._wants.items()
+                if who.startswith(visitors) and not job.is_over
+            }
+            return len(jobs)
 
     def counts(self) -> Counter[tuple[str, str]]:
         """How many jobs there are in each lane and status."""
@@ -214,7 +184,8 @@ class Queue:
             oldest = self._clock() - self._heartbeat_seconds
             for visitor in [v for v, seen in self._seen.items() if seen < oldest]:
                 is_open = self._is_open.get(visitor)
-                if is_open is None:
+                if is_open is None or not self.n_under_way(visitor):
+                    self._is_open.pop(visitor, None)
                     del self._seen[visitor]
                     self.release(visitor)
                     continue
@@ -223,11 +194,11 @@ class Queue:
                 if not is_open():
                     del self._is_open[visitor]
 
-    def _line_up(self, task: _Task) -> None:
+    def _line_up(self, task: Task) -> None:
         name = task.lane
         if name not in self._lanes and len(self._lanes) >= self._max_lanes:
             name = sorted(self._lanes)[zlib.crc32(name.encode()) % len(self._lanes)]
-        lane = self._lanes.setdefault(name, _Lane(self._lock))
+        lane = self._lanes.setdefault(name, Lane(self._lock))
         if lane.worker is None or not lane.worker.is_alive():
             self._employ(lane, name)
         lane.tasks.append(task)
@@ -240,7 +211,7 @@ class Queue:
                 self._give_up(lane)
                 self._employ(lane, name)
 
-    def _employ(self, lane: _Lane, name: str) -> None:
+    def _employ(self, lane: Lane, name: str) -> None:
         worker = threading.Thread(target=self._work, args=(lane,), name=f"esmviz-{name}", daemon=True)
         try:
             worker.start()
@@ -250,7 +221,7 @@ class Queue:
             ) from error
         lane.worker = worker
 
-    def _work(self, lane: _Lane) -> None:
+    def _work(self, lane: Lane) -> None:
         while True:
             try:
                 self._work_on(lane)
@@ -258,7 +229,7 @@ class Queue:
                 log.error("a worker lost a job by %s", type(error).__name__)
                 self._give_up(lane)
 
-    def _work_on(self, lane: _Lane) -> None:
+    def _work_on(self, lane: Lane) -> None:
         with self._lock:
             while not lane.tasks:
                 lane.arrival.wait()
@@ -271,7 +242,7 @@ class Queue:
             lane.at_work = None
             lane.tasks.extend([task] * goes_on)
 
-    def _give_up(self, lane: _Lane) -> None:
+    def _give_up(self, lane: Lane) -> None:
         """The job at work ends with an error that says so; those that wait are as they were."""
         with self._lock:
             task, lane.at_work = lane.at_work, None

@@ -9,6 +9,7 @@ import streamlit as st
 from esmviz.jobs import Queue
 from esmviz.settings import Settings
 from esmviz.ui import monitoring
+from esmviz.ui.quotas import Quotas
 from esmviz.ui.shelf import Shelf
 from esmviz.workbench import Workbench
 
@@ -16,7 +17,7 @@ from esmviz.workbench import Workbench
 @st.cache_resource(show_spinner=False)
 def _shared() -> Workbench:
     settings = Settings.from_env()
-    queue = Queue(settings.heartbeat_seconds, watch=monitoring.job_over)
+    queue = Queue(settings.heartbeat_seconds, watch=monitoring.job_over, admit=Quotas(settings).admit)
     bench = Workbench(settings, queue=queue)
     monitoring.METRICS.read = lambda: monitoring.reading(bench)
     return bench

@@ -1,0 +1,174 @@
+"""How much one visitor may ask of the models, and what a refusal says."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from esmviz.errors import QuotaError
+from esmviz.jobs import Queue
+from esmviz.models.fake import FakeBackend, FakeModels
+from esmviz.settings import Settings
+from esmviz.types import ProteinRecord, Request
+from esmviz.ui import access, quotas
+from esmviz.ui.access import Door
+from esmviz.ui.quotas import Quotas
+from esmviz.workbench import Workbench
+
+LOGITS = Request(logits=True)
+HERE = {"Origin": "http://localhost:8501", "Host": "localhost:8501"}
+
+
+class Headers(dict):
+    def get_all(self, name):
+        return [self[name]] if name in self else []
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """Where the page comes from: ``headers`` and ``ip_address``, of a server bound to ``bound``."""
+    seen = SimpleNamespace(headers=Headers(HERE), ip_address="192.0.2.7", bound="0.0.0.0")
+    monkeypatch.setattr(quotas.st, "context", seen)
+    monkeypatch.setattr(quotas.st, "get_option", lambda name: seen.bound)
+    monkeypatch.setattr(access, "door", lambda: Door(Settings()))
+    return seen
+
+
+class Slow:
+    """Jobs that wait until the test lets them go."""
+
+    def __init__(self, queue):
+        self.queue, self.go, self.number = queue, threading.Event(), 0
+
+    def __call__(self, visitor, n_residues=1, key=None):
+        self.number += 1
+        return self.queue.submit(
+            "lane",
+            key or self.number,
+            lambda context: self.go.wait(30),
+            visitor=visitor,
+            slot=str(self.number),
+            n_residues=n_residues,
+        )
+
+
+def asking(**settings):
+    return Slow(Queue(admit=Quotas(Settings(**settings)).admit))
+
+
+@pytest.fixture
+def ask(request, page):
+    slow = asking(**request.param)
+    yield slow
+    slow.go.set()
+
+
+@pytest.mark.parametrize("ask", [{"requests_per_minute": 3}], indirect=True)
+def test_too_many_within_a_minute(ask):
+    for _ in range(3):
+        ask("ann/1")
+    for tab in ("ann/1", "ann/2"):
+        with pytest.raises(QuotaError) as refused:
+            ask(tab)
+    assert str(refused.value) == (
+        "You have asked for 3 computations within a minute, the most that this server does. Come back in 1 minute."
+    )
+    ask("bob/1")
+    assert len(ask.queue) == 4
+
+
+@pytest.mark.parametrize("ask", [{"residues_per_hour": 1000}], indirect=True)
+def test_too_many_residues_within_an_hour(ask):
+    ask("ann/1", 700)
+    with pytest.raises(QuotaError, match=r"1,000 residues computed .* Come back in 60 minutes\."):
+        ask("ann/1", 301)
+    ask("ann/1", 300)  # what was refused was not counted
+    with pytest.raises(QuotaError, match=r"takes 1,001 residues .* Ask for less at a time"):
+        ask("bob/1", 1001)
+
+
+@pytest.mark.parametrize("ask", [{"requests_per_minute": 2, "visitors_per_address": 2}], indirect=True)
+def test_an_address_has_the_share_of_some_visitors(ask, page):
+    for visitor in ("ann/1", "/tab", "/other", "bob/1"):
+        ask(visitor)
+    with pytest.raises(QuotaError, match="Your network has asked for 4 computations"):
+        ask("eve/1")
+    page.ip_address = "192.0.2.8"
+    ask("eve/1")
+
+
+@pytest.mark.parametrize("ask", [{"jobs_per_visitor": 2, "max_jobs": 3}], indirect=True)
+def test_few_at_a_time(ask):
+    first = ask("ann/1", key="shared")
+    ask("ann/2")
+    with pytest.raises(QuotaError, match="2 of your computations wait or run"):
+        ask("ann/1")
+    ask("bob/1")
+    with pytest.raises(QuotaError, match="3 computations wait or run on this server"):
+        ask("eve/1")
+    assert ask("eve/1", key="shared") is first  # to join costs nothing
+    ask.go.set()
+    for job in (first,):
+        assert job.wait(30)
+
+
+def test_a_computation_ends_after_its_minutes(page):
+    def endless(context):
+        while True:
+            done.wait(0.002)
+            yield
+
+    done = threading.Event()
+    queue = Queue(admit=Quotas(Settings(job_minutes=0.0002)).admit)
+    job = queue.submit("lane", 1, endless, visitor="ann/1")
+    with pytest.raises(QuotaError, match=r"stopped after .* s, the most that one computation may take"):
+        job.result()
+    assert queue.submit("lane", 2, lambda context: "next", visitor="ann/1").result() == "next"
+
+
+@pytest.mark.parametrize(
+    ("bound", "headers", "settings", "is_limited"),
+    [
+        ("127.0.0.1", HERE, {}, False),
+        ("localhost", {"Origin": "http://127.0.0.1:8501", "Host": "[::1]:8501"}, {}, False),
+        ("127.0.0.1", {"Origin": "https://lab.example", "Host": "127.0.0.1:8501"}, {}, True),
+        ("127.0.0.1", {"Host": "lab.example"}, {}, True),
+        ("127.0.0.1", {"Host": "["}, {}, True),
+        ("127.0.0.1", {**HERE, "x-forwarded-for": "192.0.2.1"}, {}, True),
+        ("127.0.0.1", HERE, {"trusted_proxies": "127.0.0.1"}, True),
+        ("127.0.0.1", HERE, {"password": "correct horse"}, True),
+        ("0.0.0.0", HERE, {}, True),
+        (None, HERE, {}, True),
+    ],
+)
+def test_a_lone_local_user_is_never_limited(page, monkeypatch, bound, headers, settings, is_limited):
+    page.bound, page.headers = bound, Headers(headers)
+    monkeypatch.setattr(access, "door", lambda: Door(Settings(**settings)))
+    guard = Quotas(Settings(requests_per_minute=1, **settings))
+    guard.admit(Queue(), "ann/1", 1)
+    page.headers = Headers(HERE)  # once somebody came through a proxy, it holds for all
+    if is_limited:
+        with pytest.raises(QuotaError):
+            guard.admit(Queue(), "ann/1", 1)
+    else:
+        assert guard.admit(Queue(), "ann/1", 10**12) is None
+
+
+def test_what_is_known_is_free_and_a_scan_counts_each_of_its_passes(page):
+    guard = Quotas(Settings(residues_per_hour=100))
+    bench = Workbench(Settings(), models=FakeModels(FakeBackend()), queue=Queue(admit=guard.admit))
+    protein = ProteinRecord("a", "MKVLAWGH")
+    for _ in range(20):
+        bench.submit_inspect(protein, "fake", LOGITS, visitor="ann/1", slot="x").result()
+    bench.submit_masked(protein, "fake", visitor="ann/1", slot="y").result()  # 8 and 64
+    with pytest.raises(QuotaError):
+        bench.submit_embed([protein] * 4, "fake", visitor="ann/1", slot="z")
+    assert (
+        bench.submit_embed([protein] * 4, "fake").result().vectors.shape[0] == 4
+    )  # the command line is not limited
+
+
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy(page):
+    page.headers = Headers({"X-Forwarded-For": "198.51.100.1"})
+    assert quotas.address(Settings()) == "192.0.2.7"
+    assert quotas.address(Settings(trusted_proxies="192.0.2.0/24")) == "198.51.100.1"
