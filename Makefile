@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run install test test-slow check audit lock bench bench-heads bench-memory train-mini clean chromium
+.PHONY: help run install test test-slow check audit lock bench bench-heads bench-memory train-mini clean chromium postgres
 
 PORT ?= 8501
 HOST ?= 127.0.0.1
@@ -42,7 +42,7 @@ run: $(RUN_STAMP)  ## set up .venv once, then start the app on http://localhost:
 
 install: $(RUN_STAMP) $(ESM_STAMP)  ## set up .venv only, the esm package included
 
-test: $(RUN_STAMP) $(DEV_STAMP) $(ESM_STAMP) chromium  ## unit, page and browser tests, without network
+test: $(RUN_STAMP) $(DEV_STAMP) $(ESM_STAMP) chromium postgres  ## unit, page and browser tests, without network
 	$(OFFLINE) $(PY) -m pytest -q -m 'not slow and not weights and not browser'
 ifeq ($(NO_BROWSER),)
 	$(OFFLINE) $(PY) -m pytest -q -m 'browser and not slow and not weights' tests/browser
@@ -50,7 +50,7 @@ else
 	@echo 'NO_BROWSER is set: the browser tests were left out.'
 endif
 
-test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium  ## load, kill and foreign environments
+test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium postgres  ## load, kill and foreign environments
 	$(OFFLINE) $(PY) -m pytest -q -m slow tests || [ $$? -eq 5 ]
 
 check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, unsafe calls, and who may import whom
@@ -148,3 +148,14 @@ ifeq ($(NO_BROWSER),)
 	  exit 1; \
 	fi
 endif
+
+# Without it the tests over PostgreSQL are skipped; those over SQLite ask the same.
+postgres:
+	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	  else \
+	    echo 'The tests over PostgreSQL are skipped without it: sudo apt install postgresql' >&2; \
+	  fi; \
+	fi

@@ -225,7 +225,7 @@ def measure(
     import os
     from dataclasses import asdict
 
-    from esmviz.measuring import comparison
+    from esmviz.measuring import in_words
 
     nowhere = Path(os.devnull)  # a run that writes no file
     run = _run(source, nowhere, ("",), (model or [""])[0], device, precision, None, strict, False)
@@ -234,15 +234,8 @@ def measure(
         rows = [{**asdict(m), "residues_per_second": m.residues_per_second} for m in measured]
         typer.echo(json.dumps(rows, indent=2))
         return
-    for m in measured:
-        memory = "unknown" if m.memory_bytes is None else f"{m.memory_bytes / 1e9:.2f} GB"
-        perplexity = "none" if m.pseudo_perplexity is None else f"{m.pseudo_perplexity:.2f}"
-        typer.echo(
-            f"{m.model}: {m.residues_per_second:,.0f} residues/s, memory {memory}, pseudo-perplexity {perplexity} "
-            f"({m.n_proteins} proteins, {m.n_residues:,} residues, {m.n_masked} masked; {m.device}, {m.precision})"
-        )
-    if len(measured) == 2:
-        typer.echo(comparison(*measured))
+    for line in in_words(measured):
+        typer.echo(line)
 
 
 @app.command()
@@ -271,6 +264,14 @@ def models(
             f"{name:{width}}  {spec.n_parameters / 1e6:>8,.0f} M  {spec.n_layers:>6}  {spec.n_heads:>5}  "
             f"{spec.d_model:>5}  {here:>4}  {fits:>4}"
         )
+
+
+@app.command()
+@_told
+def snapshots(purge: Annotated[bool, typer.Option("--purge", help="Remove what expired.")] = False) -> None:
+    """List what visitors have shared from this server: until when, how large, by which model, the title."""
+    for line in _workbench().sharing.listed(purge):
+        typer.echo(line)
 
 
 @app.command("app")

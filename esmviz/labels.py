@@ -123,10 +123,10 @@ def provenance_facts(provenance: Provenance) -> dict[str, object]:
     }
 
 
-def _short(revision: str) -> str:
+def short_revision(revision: str) -> str:
     """The first digits of a hash; anything else is words.
 
-    >>> _short("1234567890abcdef"), _short("as served by example.org")
+    >>> short_revision("1234567890abcdef"), short_revision("as served by example.org")
     ('12345678', 'as served by example.org')
     """
     return revision if " " in revision else revision[:8]
@@ -143,7 +143,7 @@ def caption(provenance: Provenance, *extra: str) -> str:
         parts.append(f"layer {provenance.layer}")
     if provenance.head is not None:
         parts.append(f"head {head_label(provenance.head)}")
-    parts += [provenance.precision, f"revision {_short(provenance.revision)}"]
+    parts += [provenance.precision, f"revision {short_revision(provenance.revision)}"]
     if provenance.windows:
         parts.append(f"in {windows_label(provenance.windows)}")
     return " · ".join([*parts, *filter(None, extra)])

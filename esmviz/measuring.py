@@ -200,3 +200,16 @@ def _timed(steps: Iterator[T], clock: Callable[[], float]) -> Iterator[tuple[T, 
         except StopIteration:
             return
         yield step, clock() - start
+
+
+def in_words(measured: Sequence[Measurement]) -> Iterator[str]:
+    """A line for each, and how two compare."""
+    for m in measured:
+        memory = "unknown" if m.memory_bytes is None else f"{m.memory_bytes / 1e9:.2f} GB"
+        perplexity = "none" if m.pseudo_perplexity is None else f"{m.pseudo_perplexity:.2f}"
+        yield (
+            f"{m.model}: {m.residues_per_second:,.0f} residues/s, memory {memory}, pseudo-perplexity {perplexity} "
+            f"({m.n_proteins} proteins, {m.n_residues:,} residues, {m.n_masked} masked; {m.device}, {m.precision})"
+        )
+    if len(measured) == 2:
+        yield comparison(*measured)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,9 @@ from esmviz.settings import Settings
 from esmviz.uploads import plain
 
 if TYPE_CHECKING:
-    from esmviz.stores import Handed, Snapshot, Snapshots
+    from esmviz.stores import Handed as Handed
+    from esmviz.stores import Snapshot as Snapshot
+    from esmviz.stores import Snapshots
 
 log = logging.getLogger("esmviz")
 
@@ -95,6 +99,15 @@ class Sharing:
     def content(self, snapshot: Snapshot) -> Exhibit:
         """The exhibit of a record."""
         return Exhibit.from_bytes(self.snapshots.content(snapshot))
+
+    def listed(self, purge: bool) -> Iterator[str]:
+        """A line for each record; with ``purge`` after what expired has been removed."""
+        if purge:
+            yield "removed: {} expired, {} without a record".format(*self.snapshots.sweep())
+        for one in self.snapshots.everything():
+            until = datetime.fromtimestamp(one.expires, UTC).date().isoformat()
+            megabytes = one.n_bytes / 2**20
+            yield f"{one.id[:12]}  until {until}  {megabytes:>8.2f} MB  {one.page}  {one.model}  {one.title}"
 
     def prepare(self) -> None:
         """At the start of a server: bring the schema up to date and sweep. A store that is not there may come later."""

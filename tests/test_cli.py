@@ -22,8 +22,10 @@ from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
+from esmviz.sharing import Sharing
 from esmviz.types import AMINO_ACIDS, KeepHeads, Pooling, Precision, ProteinRecord, Request
 from esmviz.workbench import Workbench
+from tests.test_exhibit import exhibit
 
 GOOD = ">first protein one\nMKVLAWGH\n>sp|P2|NAME\nACDEFGHIKLMNP\n>../up/../a\\b\nMSTXKLV\n"
 SECRET = "WWWMKVLAWGHWWW"
@@ -519,7 +521,9 @@ from dataclasses import replace
 from esmviz import cli
 from esmviz.models.fake import FakeBackend, FakeModels
 from esmviz.settings import Settings
+from esmviz.sharing import Sharing
 from esmviz.workbench import Workbench
+from tests.test_exhibit import exhibit
 
 models = FakeModels(FakeBackend(seconds_per_record=float(sys.argv.pop(1))))
 cli._workbench = lambda *options: Workbench(replace(Settings(), default_model="fake"), models=models)
@@ -613,3 +617,16 @@ def test_a_server_that_is_gone_ends_the_run(run, backend):
     done = run("embed", "in.fasta", "-o", "out.npz")
     assert (done.exit_code, done.new) == (3, ["out.npz.part"])
     assert done.stderr.endswith("error: far.test refuses with status 503.\n")
+
+
+def test_snapshots_are_listed_without_links_and_purged(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("ESMVIZ_DATA_DIR", str(tmp_path / "data"))
+    handed = Sharing(Settings.from_env()).share(exhibit(), title="Globins", days=30)
+    done = run("snapshots")
+    assert (done.exit_code, done.stdout.count("\n")) == (0, 1)
+    for told in (handed.snapshot.id[:12], "0.00 MB", "similarity", "mini", "Globins"):
+        assert told in done.stdout
+    assert handed.token not in done.stdout
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 31 * 24 * 3600)
+    assert run("snapshots", "--purge").stdout == "removed: 1 expired, 0 without a record\n"

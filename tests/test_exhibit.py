@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,3 +127,17 @@ def test_one_of_a_later_format_says_so():
 
     with pytest.raises(DamagedDataError, match=r"esmviz exhibit 2.*newer esmviz"):
         Exhibit.from_bytes(rezipped(exhibit().to_bytes(), later))
+
+
+def test_what_an_earlier_version_stored_is_read():
+    """The file is of format 1 as esmviz 0.1.0 wrote it: it is never written anew, since links live for years."""
+    before = Exhibit.from_bytes((Path(__file__).parent / "golden" / "exhibit-1.zip").read_bytes())
+    after = Exhibit.from_bytes(exhibit().to_bytes())
+    assert replace(before, pieces=()) == replace(after, pieces=())
+    assert before.pieces[2:] == after.pieces[2:]
+    for old, new in zip(before.pieces[:2], after.pieces[:2], strict=True):
+        assert {name for name in old.columns if not np.array_equal(old.columns[name], new.columns[name])} <= {
+            "score"
+        }
+        assert all(np.array_equal(old.arrays[name], new.arrays[name]) for name in new.arrays)
+    assert before.pictures[0].figure == after.pictures[0].figure

@@ -1,7 +1,7 @@
 """Streamlit glue: what the pages say, in the words they say it with."""
 
 from esmviz.labels import caption
-from esmviz.ui import intake, measurements, model_catalogue, structures, tables, texts
+from esmviz.ui import intake, measurements, model_catalogue, snapshots, structures, tables, texts
 from esmviz.ui.attention_choice import open_head, pick_look
 from esmviz.ui.computing import (
     check_map,
@@ -15,7 +15,7 @@ from esmviz.ui.computing import (
 )
 from esmviz.ui.errors import plain
 from esmviz.ui.figures import cluster_facts, facts, figure, how_to_read, panel, ranking
-from esmviz.ui.frame import PAGES, Choice, link, opened
+from esmviz.ui.frame import PAGES, Choice, framed, link, opened
 from esmviz.ui.molecule import viewer
 from esmviz.ui.pickers import (
     pick_colour,
@@ -38,6 +38,7 @@ __all__ = [
     "embedding",
     "facts",
     "figure",
+    "framed",
     "groups",
     "how_to_read",
     "inspect",
@@ -65,6 +66,7 @@ __all__ = [
     "ranking",
     "require_predictor",
     "say_if_no_effects",
+    "snapshots",
     "structures",
     "tables",
     "texts",

@@ -40,6 +40,7 @@ class Draft:
     choices: dict[str, Any]
     records: dict[str, ProteinRecord] = field(default_factory=dict)
     pieces: list[Callable[[], Piece]] = field(default_factory=list)
+    has_picture: bool = False
     n_bytes: int = 0
 
     def frozen(self) -> Exhibit:
@@ -80,9 +81,10 @@ def drafting(page: str, title: str, session: Session, spec: ModelSpec) -> Iterat
         _shelf().put(f"{session.visitor} {page}", draft, held)
 
 
-def note(make: Callable[[], Piece], *arrays: Any) -> None:
+def note(make: Callable[[], Piece], *arrays: Any, is_picture: bool = False) -> None:
     """Take up what a page draws; ``make`` is called when somebody wants it, ``arrays`` are what it holds on to."""
     if (draft := _drawing.get()) is not None:
+        draft.has_picture |= is_picture
         draft.pieces.append(make)
         draft.n_bytes += sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 

@@ -27,7 +27,7 @@ def figure(fig: Any, name: str, *, alt: str, points: bool = False) -> Any:
 
     Returns what was selected when ``points``, else None.
     """
-    exhibits.note(lambda: Picture(name, alt, fig.to_json()), *_cells(fig))
+    exhibits.note(lambda: Picture(name, alt, fig.to_json()), *_cells(fig), is_picture=True)
     return _drawn(fig, name, alt, points)
 
 
@@ -106,10 +106,30 @@ def panel(
         ),
         *_cells(fig),
         *arrays.values(),
+        is_picture=True,
     )
     _downloads(file_name, fig, f"{choice.question} {subject}", meta, columns, arrays)
     how_to_read(*reading)
     return selected
+
+
+def picture(shown: Picture, fig: Any, title: str, number: int) -> None:
+    """A stored picture with its files and how to read it; ``number`` tells the keys of several apart."""
+    _drawn(fig, shown.name, shown.alt, points=False)
+    if shown.arrays or shown.columns:
+        key = f"{number}_" if number else ""
+        _downloads(shown.file_name, fig, title, shown.facts, lambda: shown.columns, shown.arrays, key=key)
+    if shown.reading is not None:
+        how_to_read(*shown.reading)
+
+
+def table(shown: Table, number: int) -> None:
+    """A stored table with its files."""
+    st.dataframe(dict(shown.columns), hide_index=True, height=420, key=f"shown_{number}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _table_and_arrays(
+            shown.file_name, shown.facts, lambda: shown.columns, shown.arrays, key=f"table{number}_"
+        )
 
 
 def files(
@@ -155,12 +175,17 @@ def _downloads(
     meta: Mapping[str, Any],
     columns: Callable[[], Mapping[str, Sequence[Any]]],
     arrays: Mapping[str, Any],
+    key: str = "",
 ) -> None:
     """The numbers as CSV and NPZ, the figure as one offline HTML file, and what the camera saves."""
     notes = [f"{key}: {value}" for key, value in meta.items() if value not in (None, "", ())]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _table_and_arrays(name, meta, columns, arrays)
-        _download("Figure as HTML", lambda: export.html_bytes(fig, title, notes), name, "html", "text/html")
+        _table_and_arrays(name, meta, columns, arrays, key)
+        _download(
+            "Figure as HTML", lambda: export.html_bytes(fig, title, notes), name, "html", "text/html", key
+        )
+        if key:
+            return  # the choice stands below the first figure
         st.caption("The figure's camera saves")
         st.segmented_control(
             "The camera above the figure saves",

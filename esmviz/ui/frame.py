@@ -11,7 +11,7 @@ import streamlit as st
 
 from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
-from esmviz.ui import access, exhibits, intake
+from esmviz.ui import access, exhibits, intake, share
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.monitoring import METRICS
@@ -68,6 +68,7 @@ PAGES = (
     PageInfo("predictions", "Predictions", "What does a classifier of your own predict?"),
     PageInfo("structure", "Structure", "What does the fold look like, and where does the model trust it?"),
     PageInfo("models", "Models", "Which models can run here?"),
+    PageInfo("snapshots", "Snapshots", "What have you shared from this browser?"),
 )
 
 
@@ -105,7 +106,8 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
     page = next(page for page in PAGES if page.file == file)
     with METRICS.timing_page(file):
         st.html(NARROW)
-        st.title(page.question, anchor=False)
+        head = st.container(horizontal=True, vertical_alignment="center")
+        head.title(page.question, anchor=False)
         access.need_sign_in()
         choice = None
         with reporting_errors():
@@ -114,8 +116,20 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
                 _warn_beyond_training(choice)
         if choice is None:
             st.stop()
-        with reporting_errors(), exhibits.drafting(file, page.question, choice.session, choice.spec):
-            yield choice
+        with reporting_errors():
+            with exhibits.drafting(file, page.question, choice.session, choice.spec) as draft:
+                yield choice
+            with head:  # not before all is drawn: half a page is not shared
+                share.offer(draft)
+
+
+@contextmanager
+def framed(file: str) -> Iterator[None]:
+    """The frame of a page that needs no proteins and draws its own title."""
+    with METRICS.timing_page(file), reporting_errors():
+        st.html(NARROW)
+        access.need_sign_in()
+        yield
 
 
 def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Choice:

@@ -87,6 +87,7 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     access.warn_of_exposure()
     rehearse()
     bench = workbench()
+    threading.Thread(target=bench.sharing.prepare, daemon=True).start()
     if bench.settings.warm_up:
         waiting = threading.Timer(FIRST_PAGE_SECONDS, bench.warm_up)
         waiting.daemon = True

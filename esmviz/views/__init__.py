@@ -6,6 +6,7 @@ from esmviz.views.mutations import ROW_ORDERS, mutation_heatmap, probability_hea
 from esmviz.views.predictions import MOST_CLASSES, prediction_bars, prediction_profile
 from esmviz.views.profiles import entropy_profile, wild_type_profile
 from esmviz.views.scatter import cluster_names, projection_scatter, selected_indices
+from esmviz.views.stored import from_json
 from esmviz.views.structure import (
     Painting,
     aligned_error_map,
@@ -25,6 +26,7 @@ __all__ = [
     "cluster_names",
     "contact_map",
     "entropy_profile",
+    "from_json",
     "grid_choice",
     "head_heatmap",
     "mutation_heatmap",

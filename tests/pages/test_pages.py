@@ -71,8 +71,8 @@ def test_page_opens_with_the_example(app, name):
     assert not at.exception
     assert not at.error
     assert at.title[0].value == next(page.question for page in INFOS if page.file == name)
-    assert "Example: 58 proteins" in words(at)
-    assert len(figures(at)) == (0 if name in ("predictions", "structure", "models") else 1)
+    assert ("Example: 58 proteins" in words(at)) == (name != "snapshots")
+    assert len(figures(at)) == (name in DRAWING)
 
 
 @pytest.mark.parametrize("name", DRAWING)
