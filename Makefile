@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run install test test-slow check audit lock bench bench-heads bench-memory train-mini clean chromium postgres
+.PHONY: help run install test test-slow check audit lock bench bench-heads bench-memory bench-load train-mini clean chromium postgres
 
 PORT ?= 8501
 HOST ?= 127.0.0.1
@@ -11,6 +11,9 @@ HOST ?= 127.0.0.1
 PYTHON ?=
 # Package index to take torch from, when its ordinary wheel (on Linux with gigabytes of CUDA) is too much.
 TORCH_INDEX ?=
+# Of bench-load.
+VISITORS ?= 100
+DURATION ?= 300
 # Folder with train.fasta.gz, families.fasta.gz and valid.fasta.gz.
 DATA ?= ../shared/data/train
 
@@ -87,6 +90,9 @@ bench-heads: $(RUN_STAMP) $(DEV_STAMP)  ## time and memory of attention outputs,
 
 bench-memory: $(RUN_STAMP) $(DEV_STAMP)  ## peak memory of esmviz embed against the number of proteins
 	$(OFFLINE) $(PY) -m benchmarks.memory
+
+bench-load: $(RUN_STAMP) $(DEV_STAMP)  ## VISITORS walk the pages for DURATION seconds: answers, memory, errors
+	$(OFFLINE) $(PY) -m benchmarks.load --visitors $(VISITORS) --seconds $(DURATION)
 
 train-mini: $(RUN_STAMP)  ## train the embedded model anew from the proteins in DATA, and measure it
 	$(PY) -m training.prepare $(DATA) --example esmviz/assets/example/example.fasta

@@ -4,21 +4,15 @@ import argparse
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.machine import description, seconds, table
+from benchmarks.server import ROOT, server, wait_for
 
-ROOT = Path(__file__).resolve().parents[1]
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MS = 120_000
 PICTURE = ".st-key-{} .js-plotly-plot .main-svg"
@@ -60,34 +54,6 @@ def time_of_help() -> float:
     return time.perf_counter() - start
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """A fresh server; yields its address at once, before it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-    command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
-    with tempfile.TemporaryDirectory() as home, open(os.devnull, "wb") as nothing:
-        environment = {**os.environ, "HOME": home, "HF_HUB_OFFLINE": "1"}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=nothing, stderr=nothing)
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def wait_for(url: str) -> None:
-    """Return when the server answers."""
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-
-
 def visit(browser: Browser) -> Page:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
@@ -97,7 +63,8 @@ def visit(browser: Browser) -> Page:
 def time_from_start(browser: Browser) -> tuple[float, float]:
     """Seconds from the command to the page with the example listed, and to its first figure."""
     page, start = visit(browser), time.perf_counter()
-    with server() as url:
+    with server() as running:
+        url = running.url
         wait_for(url)
         page.goto(url)
         page.locator(".st-key-records").wait_for()
@@ -112,7 +79,8 @@ def time_of_heatmap(browser: Browser) -> float:
     """Seconds from opening Similarity for 1024 residues, once computed, to the drawn map."""
     letters = random.Random(0).choices("ACDEFGHIKLMNPQRSTVWY", k=1024)
     page = visit(browser)
-    with server() as url:
+    with server() as running:
+        url = running.url
         wait_for(url)
         page.goto(url)
         page.locator(PICTURE.format("first-look")).first.wait_for()
