@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from esmviz.errors import UploadTooLargeError
 from esmviz.types import FloatArray, IntArray
 
+MOST_ATOMS = 200_000  # a ribosome draws about 120,000
 BREAK = 4.5  # Angstrom between CA atoms of neighbours; beyond it the ribbon is interrupted
 BACKBONE = ("N", "CA", "C", "O")
 COLUMNS = (
@@ -35,6 +37,11 @@ def drawing_text(atoms: Any, starts: IntArray, groups: Sequence[IntArray]) -> st
     text : str
         Residues are numbered anew, with a gap where the chain is interrupted. The B-factor of an atom is the index of
         its residue over all groups, -1 where it belongs to none. Coordinates are turned as ``laid_flat`` does.
+
+    Raises
+    ------
+    UploadTooLargeError
+        More atoms than are drawn.
     """
     import biotite.structure as struc
 
@@ -49,6 +56,11 @@ def drawing_text(atoms: Any, starts: IntArray, groups: Sequence[IntArray]) -> st
     is_nucleic = np.asarray(struc.filter_nucleotides(atoms)) & ~in_protein
     is_ligand = atoms.hetero & ~in_protein & ~is_nucleic & (atoms.res_name != "HOH")
     drawn = in_protein & np.isin(atoms.atom_name, BACKBONE) | is_nucleic | is_ligand
+    if drawn.sum() > MOST_ATOMS:
+        raise UploadTooLargeError(
+            f"The structure would draw {drawn.sum():,} atoms; a browser is sent {MOST_ATOMS:,} at most.",
+            "Upload the chains and ligands you look at.",
+        )
     chains = {name: f"c{k}" for k, name in enumerate(dict.fromkeys(atoms.chain_id))}
     part, at = atoms[drawn], owner[drawn]
     rows = zip(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 
-from esmviz.uploads import plain
+from esmviz.labels import plain
 
 MAX_ID_CHARACTERS = 200
 MAX_HEADER_CHARACTERS = 4000
+MAX_LINE_CHARACTERS = 20_000  # more of a header is not even looked at
+MAX_LABELS = 100  # of one protein; all of an upload could otherwise take a gigabyte
 
 _KEY = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]{0,39})=")
 
@@ -54,6 +57,9 @@ def read_header(line: str, number: int) -> Header:
     {'OS': 'Homo sapiens', 'GN': 'HBA1'}
     """
     notes = []
+    if len(line) > MAX_LINE_CHARACTERS:
+        line = line[:MAX_LINE_CHARACTERS]
+        notes.append(f"header read up to its first {MAX_LINE_CHARACTERS:,} characters")
     word, text = _first_word(line)
     record_id, rest = plain(word), plain(text, " ")
     if (record_id, rest) != (word, text):
@@ -68,7 +74,9 @@ def read_header(line: str, number: int) -> Header:
     if len(rest) > MAX_HEADER_CHARACTERS:
         rest = rest[:MAX_HEADER_CHARACTERS]
         notes.append(f"header cut to its first {MAX_HEADER_CHARACTERS} characters")
-    description, labels = _labels(rest)
+    description, labels, n_left_out = _labels(rest)
+    if n_left_out:
+        notes.append(f"labels after the first {MAX_LABELS} left out ({n_left_out})")
     return Header(record_id, description, labels, tuple(notes), is_named_here)
 
 
@@ -79,14 +87,15 @@ def _first_word(line: str) -> tuple[str, str]:
     return word, rest if rest.isprintable() else re.sub(r"[\t\v\f]", " ", rest)
 
 
-def _labels(text: str) -> tuple[str, dict[str, str]]:
+def _labels(text: str) -> tuple[str, dict[str, str], int]:
+    """Description, labels, and how many more ``key=`` there are."""
     keys = list(_KEY.finditer(text))
     if not keys:
-        return text.strip(), {}
+        return text.strip(), {}, 0
     labels: dict[str, str] = {}
     ends = [key.start() for key in keys[1:]] + [len(text)]
-    for key, end in zip(keys, ends, strict=True):
-        name, value = key[1], text[key.end() : end].strip()
+    for key, end in list(zip(keys, ends, strict=True))[:MAX_LABELS]:
+        name, value = intern(key[1]), text[key.end() : end].strip()
         if value:  # a key that comes twice keeps both values
             labels[name] = f"{labels[name]}; {value}" if name in labels else value
-    return text[: keys[0].start()].strip(), labels
+    return text[: keys[0].start()].strip(), labels, max(0, len(keys) - MAX_LABELS)

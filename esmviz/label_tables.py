@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from esmviz.errors import InvalidSequenceError, UploadTooLargeError
+from esmviz.labels import plain, source_name
 from esmviz.types import ProteinRecord
-from esmviz.uploads import Limits, Lines, plain, read_upload
+from esmviz.uploads import Limits, Lines, read_upload
 
 FORMATS = "CSV and TSV text with a header row, plain or gzip"
 ID_COLUMNS = ("id", "identifier", "protein_id", "entry", "accession")
@@ -18,6 +19,8 @@ ID_COLUMNS = ("id", "identifier", "protein_id", "entry", "accession")
 _DELIMITERS = "\t,;"
 _SNIFFED_ROWS = 20
 _ROWS_PER_RECORD = 10  # a table may describe more proteins than are loaded, within reason
+_MOST_CELLS = 2_000_000  # some 120 MB of text objects
+_MOST_ROW_CHARACTERS, _MOST_LINES = 1_000_000, 1_000_000  # a line may be blank
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def read_labels(
     >>> table.unmatched
     ('Q1',)
     """
-    name = plain(name).strip() or "labels table"
+    name = source_name(name) or "labels table"
     text = read_upload(source, limits=limits, name=name, formats=FORMATS).text
     columns, rows = _read_table(text, name, limits)
     matcher = _Matcher(ids)
@@ -131,6 +134,11 @@ def _read_table(text: str, name: str, limits: Limits) -> tuple[tuple[str, ...], 
                 "A cell that holds the separator needs double quotes around it.",
             )
         body.append(row)
+        if len(body) * len(columns) > _MOST_CELLS:
+            raise UploadTooLargeError(
+                f"{name} has more than {_MOST_CELLS:,} cells, the limit. Nothing was joined.",
+                "Leave out columns, or rows of other proteins.",
+            )
         if len(body) > most:
             raise UploadTooLargeError(
                 f"{name} has more than {most:,} rows, the limit. Nothing was joined.",
@@ -141,9 +149,26 @@ def _read_table(text: str, name: str, limits: Limits) -> tuple[tuple[str, ...], 
 
 def _rows(text: str, delimiter: str, name: str) -> Iterator[_Row]:
     """Rows that are not blank; a row has the number of its first line."""
-    reader = csv.reader(Lines(text), delimiter=delimiter, strict=True, skipinitialspace=True)
-    line = 1
+    size, line = 0, 1
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        for number, piece in enumerate(Lines(text), 1):
+            size += len(piece)
+            if number > _MOST_LINES:
+                raise UploadTooLargeError(
+                    f"{name} has more than {_MOST_LINES:,} lines, the limit. Nothing was joined."
+                )
+            if size > _MOST_ROW_CHARACTERS:
+                raise UploadTooLargeError(
+                    f"Line {line} of {name} begins a row of more than {_MOST_ROW_CHARACTERS:,} characters.",
+                    "Look at its quotes and line ends.",
+                )
+            yield piece
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
+        size = 0
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -163,7 +188,7 @@ def _delimiter(text: str, name: str) -> str:
     def score(delimiter: str) -> tuple[bool, int]:
         try:
             widths = [len(row.cells) for row in islice(_rows(text, delimiter, name), _SNIFFED_ROWS)]
-        except InvalidSequenceError:
+        except (InvalidSequenceError, UploadTooLargeError):
             return (False, 0)
         return (len(set(widths)) == 1 and widths[0] > 1, widths[0] if widths else 0)
 

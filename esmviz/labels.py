@@ -1,7 +1,8 @@
-"""Index to text for people, in one place: residues count from 0 inside and from 1 here."""
+"""Index to text for people, in one place: residues count from 0 inside and from 1 here. And text of theirs, made plain."""
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 
 from esmviz.types import Predictor, Provenance, Windows
@@ -182,3 +183,23 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:,.0f} s"
     return f"about {seconds / 60:,.0f} min" if seconds < 5400 else f"about {seconds / 3600:,.1f} h"
+
+
+def plain(text: str, instead: str = "") -> str:
+    """Text without control, format (also bidirectional and zero-width) and surrogate characters.
+
+    >>> plain("sp|P69905\\u202e")
+    'sp|P69905'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(instead if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in text)
+
+
+def source_name(name: str) -> str:
+    """What a file that somebody sent is called in words: one short line.
+
+    >>> source_name(" my\\u202e proteins.fasta\\n"), len(source_name("x" * 1000))
+    ('my proteins.fasta', 100)
+    """
+    return plain(name[:1000]).strip()[:100]

@@ -10,9 +10,10 @@ from typing import IO
 
 from esmviz.entries import FORMATS, HEADER, PASTED, Entry, read_entries
 from esmviz.errors import InvalidSequenceError, SequenceTooLongError, UploadTooLargeError
+from esmviz.labels import source_name
 from esmviz.sequences import RecordReport, judged, unique_ids
 from esmviz.types import ProteinRecord
-from esmviz.uploads import Limits, encoding_of, plain, text_pieces, unpacked_stream
+from esmviz.uploads import Limits, encoding_of, text_pieces, unpacked_stream
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ProteinFile:
         check: Callable[[ProteinRecord], None] = lambda record: None,
         name: str = PASTED,
     ) -> None:
-        self.name = plain(name).strip() or PASTED
+        self.name = source_name(name) or PASTED
         self._limits, self._check = replace(limits, records=sys.maxsize), check
         self._stream = unpacked_stream(stream)
         self._encoding = encoding_of(self._stream, name=self.name, formats=FORMATS)

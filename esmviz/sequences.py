@@ -12,8 +12,9 @@ from typing import Literal
 from esmviz.entries import FORMATS, PASTED, Entry, read_entries
 from esmviz.errors import UploadTooLargeError
 from esmviz.label_tables import LabelTable, read_labels, with_labels
+from esmviz.labels import source_name
 from esmviz.types import AMBIGUOUS, AMINO_ACIDS, ProteinRecord
-from esmviz.uploads import Limits, plain, read_upload
+from esmviz.uploads import Limits, read_upload
 
 __all__ = [
     "LabelTable",
@@ -24,6 +25,7 @@ __all__ = [
     "read_fasta",
     "read_labels",
     "with_labels",
+    "with_protein",
 ]
 
 _PROTEIN = re.compile(f"[{AMINO_ACIDS}{AMBIGUOUS}]*")
@@ -107,7 +109,7 @@ def read_fasta(
     >>> sequences.reports[1].notes[0]
     'Record 2 (b) has `1` at position 3 of line 4. Amino-acid letters only.'
     """
-    name = plain(name).strip() or PASTED
+    name = source_name(name) or PASTED
     upload = read_upload(source, limits=limits, name=name, formats=FORMATS)
     kept: list[ProteinRecord] = []
     is_named_here: list[bool] = []
@@ -130,6 +132,31 @@ def read_fasta(
         replace(record, id=new) if new != record.id else record for record, new in zip(kept, ids, strict=True)
     )
     return SequenceSet(records, _renamed(reports, ids))
+
+
+def with_protein(proteins: SequenceSet, record: ProteinRecord, *, limits: Limits) -> SequenceSet:
+    """The set with one protein more, last, under an id of its own.
+
+    Raises
+    ------
+    UploadTooLargeError
+        Where the set, or the protein, would be larger than an upload may be.
+    """
+    total = sum(map(len, proteins.records)) + len(record)
+    for value, limit, of, setting in (
+        (len(record), limits.length, f"residues in {record.id}", "LENGTH"),
+        (len(proteins.records) + 1, limits.records, "proteins", "RECORDS"),
+        (total, limits.residues, "residues in all", "RESIDUES"),
+    ):
+        if value > limit:
+            raise UploadTooLargeError(
+                f"That would be {value:,} {of}; the limit is {limit:,}. Nothing was added.",
+                f"Upload fewer proteins, or raise ESMVIZ_MAX_{setting}.",
+            )
+    ids = unique_ids(
+        [*(kept.id for kept in proteins.records), record.id], [False] * (len(proteins.records) + 1)
+    )
+    return replace(proteins, records=(*proteins.records, replace(record, id=ids[-1])))
 
 
 @cache

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from esmviz.errors import QuotaExceededError, StoreUnavailableError
 from esmviz.exhibit import Exhibit
+from esmviz.labels import plain
 from esmviz.settings import Settings
-from esmviz.uploads import plain
 
 if TYPE_CHECKING:
     from esmviz.stores import Handed as Handed

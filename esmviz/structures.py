@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +15,13 @@ import numpy as np
 
 from esmviz.drawing_text import drawing_text
 from esmviz.errors import InvalidStructureError, UploadTooLargeError
+from esmviz.labels import plain, source_name
+from esmviz.structure_limits import refuse_too_large
 from esmviz.types import AMBIGUOUS, AMINO_ACIDS, FloatArray, IntArray
 
 FORMATS = "PDB or mmCIF text, plain or gzip"
 MOST_RESIDUES = 20_000  # of the proteins of one structure; a browser draws that many
+_MOST_NAMED, _LONGEST_ID = 20, 20  # chains or residues in a message, and letters of each
 BONDED = 4.5  # Angstrom between the CA atoms of neighbours in a chain: 3.8 where the peptide bond is trans
 _PDB = re.compile(r"^(ATOM  |HETATM|HEADER|MODEL |REMARK|CRYST1|TITLE |PARENT)", re.MULTILINE)
 _CIF = re.compile(r"^data_", re.MULTILINE)
@@ -92,6 +96,8 @@ def read_structure(text: str, *, name: str) -> Coordinates:
     UploadTooLargeError
         More residues than are drawn.
     """
+    name = source_name(name) or "structure"
+    refuse_too_large(text, name)
     atoms, n_models = _atoms(text, name)
     if not np.isfinite(atoms.coord).all():
         bad = atoms[~np.isfinite(atoms.coord).all(axis=1)][0]
@@ -101,7 +107,7 @@ def read_structure(text: str, *, name: str) -> Coordinates:
     residues = _Residues(atoms)
     chosen = residues.of_proteins()
     if not chosen.size:
-        there = ", ".join(dict.fromkeys(map(str, atoms.chain_id))) or "none"
+        there = _listed(list(dict.fromkeys(map(str, atoms.chain_id)))) or "none"
         raise InvalidStructureError(f"{name} holds no protein with CA atoms. Its chains: {there}.")
     if chosen.size > MOST_RESIDUES:
         raise UploadTooLargeError(
@@ -113,8 +119,14 @@ def read_structure(text: str, *, name: str) -> Coordinates:
     chains = tuple(residues.chain(group) for group in groups)
     notes = [f"{n_models} models; the first is shown"] if n_models > 1 else []
     if residues.without_ca:
-        notes.append(f"without a CA atom and left out: {', '.join(residues.without_ca)}")
+        notes.append(f"without a CA atom and left out: {_listed(residues.without_ca)}")
     return Coordinates(name, chains, drawing_text(atoms, residues.starts, groups), tuple(notes))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence; of very many the first, and how many more."""
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return plain(", ".join(name[:_LONGEST_ID] for name in names[:_MOST_NAMED])) + more
 
 
 def mmcif_text(pdb: str) -> str:
@@ -136,7 +148,7 @@ def _atoms(text: str, name: str) -> tuple[Any, int]:
         raise
     except Exception as error:  # biotite raises many families for a broken file
         where = _bad_line(text) if kind == "PDB" else ""
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        first = next(iter(str(error).strip()[:200].splitlines()), type(error).__name__)
         raise InvalidStructureError(f"{name} cannot be read as {kind}: {where or first}.") from error
     if not len(atoms):
         raise InvalidStructureError(f"{name} has no atoms.")
@@ -229,9 +241,9 @@ class _Residues:
         """The chain of some residues."""
         at = self._atoms[self._ca_atom[group]]
         return Chain(
-            str(self.chain_ids[group[0]]),
+            plain(str(self.chain_ids[group[0]]))[:_LONGEST_ID],
             "".join(map(_letter, at.res_name)),
-            tuple(f"{number}{code}" for number, code in zip(at.res_id, at.ins_code, strict=True)),
+            tuple(f"{number}{plain(code)[:1]}" for number, code in zip(at.res_id, at.ins_code, strict=True)),
             self._ca(group),
             np.asarray(at.b_factor, dtype=np.float32),
             self._is_confidence(group),

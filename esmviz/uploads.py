@@ -6,7 +6,6 @@ import codecs
 import gzip
 import io
 import re
-import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,17 +163,6 @@ def text_pieces(stream: IO[bytes], encoding: str, *, name: str) -> Iterator[str]
                 yield piece
     finally:
         text.detach()  # or the file would be closed with it
-
-
-def plain(text: str, instead: str = "") -> str:
-    """Text without control, format (also bidirectional and zero-width) and surrogate characters.
-
-    >>> plain("sp|P69905\\u202e")
-    'sp|P69905'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(instead if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in text)
 
 
 def _n_bytes(text: str) -> int:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A room is a package or module of esmviz, or several modules with one door.
 ROOMS = {
-    "structures": {"structures", "drawing_text", "matching"},
+    "structures": {"structures", "structure_limits", "drawing_text", "matching"},
     "sequences": {"sequences", "entries", "headers", "uploads", "label_tables", "protein_file"},
     "types": {"types", "arrays", "fold"},
     **{name: {name} for name in ("errors", "labels", "analysis", "models", "jobs", "views")},

@@ -135,3 +135,19 @@ def test_anything_gives_a_table_or_an_error_of_ours(source: str | bytes) -> None
         return
     assert set(table.labels) | set(table.unlabelled) == {"a", "b", "c"}
     assert not set(table.labels) & set(table.unlabelled)
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "text", "words"),
+    [
+        ("_MOST_CELLS", 6, "id,a\n" + "x,y\n" * 4, "more than 6 cells"),
+        ("_MOST_LINES", 6, "id,a\n" + "\n" * 9, "more than 6 lines"),
+        ("_MOST_ROW_CHARACTERS", 20, 'id,a\nx,"' + "y\n" * 20 + '"\n', "Line 2 of labels table begins a row"),
+    ],
+)
+def test_cells_lines_and_rows_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int, text: str, words: str
+) -> None:
+    monkeypatch.setattr(f"esmviz.label_tables.{name}", most)
+    with pytest.raises(UploadTooLargeError, match=words):
+        read_labels(text, ["x"], limits=LIMITS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esmviz.errors import EsmvizError, InvalidSequenceError, UploadTooLargeError
-from esmviz.sequences import Limits, RecordReport, SequenceSet, example, read_fasta
-from esmviz.types import AMBIGUOUS, AMINO_ACIDS
+from esmviz.sequences import Limits, RecordReport, SequenceSet, example, read_fasta, with_protein
+from esmviz.types import AMBIGUOUS, AMINO_ACIDS, ProteinRecord
 
 LIMITS = Limits(file_bytes=2 * 2**20, records=1000, residues=100_000, length=40_000)
 EXAMPLE_PATH = Path(__file__).parents[1] / "esmviz" / "assets" / "example" / "example.fasta"
@@ -367,3 +368,27 @@ def test_clean_fasta_comes_back_as_it_was(proteins: dict[str, str], width: int) 
     assert {record.id: record.sequence for record in sequences.records} == proteins
     assert {report.status for report in sequences.reports} == {"accepted"}
     assert [lines[report.line - 1] for report in sequences.reports] == [f">{key}" for key in proteins]
+
+
+def test_labels_of_a_header_are_bounded_and_said() -> None:
+    header = "a " + " ".join(f"k{n}=v" for n in range(150))
+    sequences = read_fasta(f">{header}\nMKV\n", limits=LIMITS)
+    assert len(sequences.records[0].labels) == 100
+    assert "labels after the first 100 left out (50)" in sequences.reports[0].notes
+
+
+def test_a_header_is_read_up_to_a_length_and_it_is_said() -> None:
+    (report,) = read_fasta(">a " + "\u202e" * 30_000 + "\nMKV\n", limits=LIMITS).reports
+    assert "header read up to its first 20,000 characters" in report.notes
+
+
+def test_a_protein_joins_a_set_within_the_limits_of_an_upload() -> None:
+    limits = Limits(file_bytes=1000, records=3, residues=12, length=6)
+    proteins = read_fasta(">a\nMKV\n>b\nMKV\n", limits=limits)
+    joined = with_protein(proteins, ProteinRecord("a", "MKVL"), limits=limits)
+    assert [record.id for record in joined.records] == ["a", "b", "a~2"]
+    for sequence, words in (("M" * 7, "7 residues in c"), ("MKV", "4 proteins")):
+        with pytest.raises(UploadTooLargeError, match=words):
+            with_protein(joined, ProteinRecord("c", sequence), limits=limits)
+    with pytest.raises(UploadTooLargeError, match="13 residues in all"):
+        with_protein(joined, ProteinRecord("c", "MKV"), limits=replace(limits, records=9))

@@ -9,6 +9,7 @@ import pytest
 
 from esmviz.errors import InvalidStructureError, UploadTooLargeError
 from esmviz.structures import MOST_RESIDUES, mmcif_text, read_structure
+from tests.hostile import corpus
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "structures"
 PEPTIDE = "MKVLAWGHMKVL"
@@ -218,3 +219,35 @@ def test_the_drawing_lies_flat_and_is_not_mirrored(helix):
         return np.linalg.det(np.diff(x[:4], axis=0))
 
     assert hand(turned) == pytest.approx(hand(chain.ca), rel=0.02)
+
+
+@pytest.mark.parametrize("value", ["A" * 64, "'" + "A " * 40 + "'", "\n;" + "A\n" * 3 + ";\n"])
+def test_a_long_value_among_the_atoms_is_refused_before_the_reader_makes_an_array_of_it(value: str) -> None:
+    rows = "ATOM 1 N ALA A 1 0 0 0\nATOM 2 CA ALA {} 1 0 0 0\n"
+    columns = "group_PDB id label_atom_id label_comp_id label_asym_id label_seq_id Cartn_x Cartn_y Cartn_z"
+    head = "data_x\nloop_\n" + "".join(f"_atom_site.{column}\n" for column in columns.split())
+    with pytest.raises(InvalidStructureError, match="a value of 64 letters or more"):
+        read_structure(head + rows.format(value), name="x.cif")
+    elsewhere = f"_struct.title\n;{'long ' * 99}\n;\n"
+    with pytest.raises(InvalidStructureError) as told:
+        read_structure(head + rows.format("A") + elsewhere, name="x.cif")
+    assert "a value of" not in str(told.value)
+
+
+def test_lines_and_drawn_atoms_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = corpus.pdb(12).decode()
+    monkeypatch.setattr("esmviz.drawing_text.MOST_ATOMS", 11)
+    with pytest.raises(UploadTooLargeError, match="12 atoms; a browser is sent 11"):
+        read_structure(text, name="x.pdb")
+    monkeypatch.setattr("esmviz.structure_limits.MOST_LINES", 11)
+    with pytest.raises(UploadTooLargeError, match="more than 11 lines"):
+        read_structure(text, name="x.pdb")
+
+
+def test_names_in_messages_are_few_short_and_plain() -> None:
+    with pytest.raises(InvalidStructureError) as told:
+        read_structure(corpus.pdb(200_000, name="CB").decode(), name="\u202e" + "x" * 5000)
+    assert len(str(told.value)) < 400
+    found = read_structure((corpus.pdb(30) + corpus.pdb(3000, name="CB")).decode(), name="x.pdb")
+    assert any(note.endswith("more") for note in found.notes)
+    assert all(len(note) < 400 for note in found.notes)

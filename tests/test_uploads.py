@@ -12,8 +12,9 @@ import zipfile
 import pytest
 
 from esmviz.errors import InvalidSequenceError, UploadTooLargeError
+from esmviz.labels import plain
 from esmviz.sequences import Limits, SequenceSet, read_fasta
-from esmviz.uploads import Lines, plain
+from esmviz.uploads import Lines
 
 LIMITS = Limits(file_bytes=2**20, records=1000, residues=100_000, length=40_000)
 FASTA = ">a Protein é\nMKV\nLAA\n>b\nMKW\n"

@@ -9,6 +9,7 @@ import streamlit as st
 from esmviz import sequences
 from esmviz.errors import EsmvizError
 from esmviz.label_tables import LabelTable, read_labels, with_labels
+from esmviz.labels import source_name
 from esmviz.ui import errors
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
@@ -126,7 +127,7 @@ def _read(session: Session, kind: str) -> None:
     given = st.session_state[kind]
     if not given or (kind == "paste" and not given.strip()):
         return
-    name = given.name if kind == "upload" else "Pasted text"
+    name = source_name(given.name) if kind == "upload" else "Pasted text"
     source = given.getvalue() if kind == "upload" else given
     treat = bool(st.session_state.get("treat_as_protein"))
     st.session_state["intake_error"] = None

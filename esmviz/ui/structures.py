@@ -12,9 +12,9 @@ import streamlit as st
 from esmviz import export, structures
 from esmviz.errors import EsmvizError
 from esmviz.folding import fold_bytes
-from esmviz.labels import residue_label
+from esmviz.labels import residue_label, source_name
 from esmviz.matching import Match, match
-from esmviz.sequences import SequenceSet
+from esmviz.sequences import with_protein
 from esmviz.structures import Chain, Coordinates
 from esmviz.types import FloatArray, ModelOutput, ProteinRecord, Request
 from esmviz.types import Structure as Fold
@@ -64,7 +64,10 @@ def _read(session: Session) -> None:
         return
     try:
         upload = read_upload(
-            given.getvalue(), limits=workbench().limits, name=given.name, formats=structures.FORMATS
+            given.getvalue(),
+            limits=workbench().limits,
+            name=source_name(given.name),
+            formats=structures.FORMATS,
         )
         session.structure = structures.read_structure(upload.text, name=given.name)
     except EsmvizError as error:
@@ -247,22 +250,22 @@ def offer_chains(structure: Coordinates, choice: Choice) -> None:
     )
     distinct = {chain.sequence: chain for chain in reversed(structure.chains)}
     with st.container(horizontal=True):
-        for chain in list(distinct.values())[::-1][:6]:
+        for number, chain in enumerate(list(distinct.values())[::-1][:6]):
             label = f"Add chain {chain.id}, {len(chain)} residues"
             st.button(
                 errors.plain(label),
-                key=f"add_{chain.id}",
+                key=f"add_{number}",
                 on_click=_add,
                 args=(choice.session, structure, chain),
             )
 
 
 def _add(session: Session, structure: Coordinates, chain: Chain) -> None:
-    stem, taken = f"{structure.name.partition('.')[0]}_{chain.id}", {record.id for record in session.records}
-    name, n = stem, 1
-    while name in taken:
-        n += 1
-        name = f"{stem}~{n}"
+    name = f"{structure.name.partition('.')[0]}_{chain.id}"
     record = ProteinRecord(name, chain.sequence, f"chain {chain.id} of {structure.name}")
-    session.proteins = SequenceSet((*session.records, record), session.proteins.reports)
-    session.pick(protein=name)
+    try:
+        session.proteins = with_protein(session.proteins, record, limits=workbench().limits)
+    except EsmvizError as error:
+        st.session_state["structure_error"] = error
+        return
+    session.pick(protein=session.records[-1].id)

@@ -146,7 +146,7 @@ def test_another_protein_offers_its_chains(open_page, workbench, helix):
     upload(at, helix(CRAMBIN), name="crambin.pdb")
     settled(at.selectbox(key="paint").set_value("entropy (bits)").run())
     assert "No chain of crambin.pdb is HBA_HUMAN" in words(at)
-    settled(at.button(key="add_A").click().run())
+    settled(at.button(key="add_0").click().run())
     assert at.selectbox(key="protein").value == "crambin_A"
     assert not any("not known" in text for text in drawn(at)["words"])
 

@@ -1,0 +1,67 @@
+"""Every hostile file in a process of its own: seconds, and memory above a process that has read a small one.
+
+Run as a program, it prints a line of JSON for each file of the corpus, or of the kinds named.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.hostile import corpus, readers
+
+ONE = {"fasta": b">a\nMKV\n", "labels": b"id,a\na,b\n", "structure": corpus.pdb(3)}
+PATIENCE = 60  # seconds of processor time, then the process is ended
+
+
+def memory(name: str) -> int:
+    """A line of this process's status, in bytes."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]
+    return int(line.split()[1]) * 1024
+
+
+def measured(kind: str, name: str) -> dict[str, object]:
+    """What became of a file, in how many seconds, and the most memory on the way, the file itself included."""
+    resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
+    idle = memory("VmRSS")
+    content = corpus.KINDS[kind][name]()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    begin = time.process_time()  # the machine may be busy
+    said = readers.outcome(kind, content)
+    seconds = round(time.process_time() - begin, 2)
+    return {"said": said, "seconds": seconds, "megabytes": round((memory("VmHWM") - idle) / 1e6)}
+
+
+def in_a_child(kind: str, name: str) -> dict[str, object]:
+    """The same in a copy of this process; ``failed`` where it ended otherwise."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writing, json.dumps(measured(kind, name)).encode()[:60_000])
+            os._exit(0)
+        except BaseException as error:  # noqa: BLE001  told through the pipe
+            os.write(writing, json.dumps({"failed": f"{type(error).__name__}: {error}"[:2000]}).encode())
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return json.loads(said) if said else {"failed": f"ended with {status}"}
+
+
+def all_of(kinds: list[str]) -> Iterator[dict[str, object]]:
+    for kind in kinds:
+        readers.outcome(kind, ONE[kind])
+        for name in corpus.KINDS[kind]:
+            yield {"kind": kind, "name": name, **in_a_child(kind, name)}
+
+
+if __name__ == "__main__":
+    for found in all_of(sys.argv[1:] or list(corpus.KINDS)):
+        print(json.dumps(found), flush=True)
