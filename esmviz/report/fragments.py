@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table
-from esmviz.labels import caption
 from esmviz.report.methods import Passage, subject
 from esmviz.report.references import Reference
 from esmviz.types import ProteinRecord
@@ -74,7 +75,9 @@ def ruled(sequence: str) -> str:
 
 def exhibit(shown: Exhibit, number: int) -> Section:
     """A page of the app as it stood."""
-    lead = f'<p class="lead">{escape(subject(shown))}; {escape(_when(shown.created))}</p>'
+    lead = (
+        f'<p class="lead">{escape(subject(shown.records, shown.source))}; {escape(_when(shown.created))}</p>'
+    )
     parts = [_piece(piece, f"figure-{number}-{place}") for place, piece in enumerate(shown.pieces, 1)]
     heading = f"{shown.page.capitalize()}: {shown.title}"
     return _section(f"exhibit-{number}", heading, "\n".join([lead, *parts, _settings(shown)]))
@@ -99,14 +102,12 @@ def _piece(piece: Piece, anchor: str) -> str:
 
 
 def _picture(picture: Picture, anchor: str) -> str:
-    made = caption(picture.provenance) if picture.provenance else ""
-    told = ". ".join(filter(None, [_shown(picture.alt), made]))
     reading = _reading(*picture.reading) if picture.reading else ""
     return (
         f'<figure aria-label="{escape(_shown(picture.alt))}">\n'
         f'<div class="figure" id="{anchor}" data-name="{escape(_plain_name(picture.name))}"></div>\n'
         f'<script type="application/json" id="{anchor}-data">{json_in_html(picture.figure)}</script>\n'
-        f"<figcaption>{escape(told)}</figcaption>\n</figure>\n{reading}"
+        f"<figcaption>{escape(_shown(picture.alt))}</figcaption>\n</figure>\n{reading}"
     )
 
 
@@ -127,7 +128,10 @@ def table(columns: Columns, title: str) -> str:
     names = list(columns)
     values = [list(column)[:MOST_ROWS] for column in columns.values()]
     n_rows = max((len(column) for column in columns.values()), default=0)
-    head = "".join(f'<th scope="col">{escape(_shown(name))}</th>' for name in names)
+    kinds = [' class="number"' if column and _is_number(column[0]) else "" for column in values]
+    head = "".join(
+        f'<th scope="col"{kind}>{escape(_shown(n))}</th>' for n, kind in zip(names, kinds, strict=True)
+    )
     rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in zip(*values, strict=True))
     cut = (
         f'<p class="note">The first {MOST_ROWS} of {n_rows:,} rows; all are in the data archive.</p>'
@@ -141,14 +145,20 @@ def table(columns: Columns, title: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    if hasattr(value, "item"):
-        value = value.item()
+    value = value.item() if isinstance(value, np.generic) else value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "<td></td>"
-    if isinstance(value, bool | str):
+    if not _is_number(value):
         return f"<td>{escape(_shown(value))}</td>"
-    text = f"{value:.4g}" if isinstance(value, float) else f"{value}"
-    return f'<td class="number">{escape(text)}</td>'
+    return (
+        f'<td class="number">{value:.4g}</td>'
+        if isinstance(value, float)
+        else f'<td class="number">{value}</td>'
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _shown(text: object) -> str:
@@ -164,10 +174,8 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def _settings(shown: Exhibit) -> str:
-    """Every parameter: of the model, of the files, of the page's controls."""
-    facts = next((picture.facts for picture in shown.pictures if picture.facts), {})
-    widgets = shown.settings.get("widgets", {})
-    told = {**facts, **{f"control {name}": value for name, value in widgets.items()}}
+    """Every parameter of the first figure; what all controls were set to is in the archive."""
+    told = next((picture.facts for picture in shown.pictures if picture.facts), {})
     told = {name: value for name, value in told.items() if value not in (None, "", ())}
     return f"<details>\n<summary>Parameters</summary>\n{_pairs(told)}\n</details>"
 

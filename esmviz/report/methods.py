@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from esmviz.exhibit import Exhibit
 from esmviz.labels import head_label, windows_label
 from esmviz.report.references import Reference, bibtex_entry, cite, cited_in
 from esmviz.report.sentences import SENTENCES
-from esmviz.types import Provenance
+from esmviz.types import ProteinRecord, Provenance
 
 # What to cite for a model of the catalogue, by the beginning of its name. ESM C and ESMFold2 have a model card only.
 _PAPERS = {
@@ -19,6 +19,7 @@ _PAPERS = {
     "esm1v": "meier2021",
     "esm3": "hayes2025",
 }
+_HEADINGS = {"home": "Entropy"}  # where the page's name says nothing of what was computed
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,10 @@ def _model(model: Mapping[str, Any], revision: str) -> str:
         origin = f"computed by {one_line(model['host'])}"
     elif name == "mini":
         origin = "the small model that comes with esmviz"
+    pinned = "revision" if model["repo_id"] or model["host"] else "SHA-256 of its weights"
     facts = [
         origin,
-        revision and f"revision {revision}",
+        revision and f"{pinned} {revision}",
         sizes,
         model["licence"] and f"licence {one_line(model['licence'])}",
     ]
@@ -149,18 +151,26 @@ def _passage(exhibit: Exhibit) -> Passage:
     provenance = next((p.provenance for p in exhibit.pictures if p.provenance is not None), None)
     facts: Mapping[str, Any] = next((p.facts for p in exhibit.pictures if p.facts), {})
     sentence = SENTENCES[exhibit.page](exhibit, facts)
-    told = [f"{subject(exhibit)}{_where(provenance)}.", sentence, _windows(provenance)]
-    return Passage(exhibit.page.capitalize(), " ".join(filter(None, told)))
+    told = [
+        f"{subject(exhibit.records, exhibit.source)}{_where(provenance)}.",
+        sentence,
+        _windows(provenance),
+    ]
+    return Passage(_HEADINGS.get(exhibit.page, exhibit.page.capitalize()), " ".join(filter(None, told)))
 
 
-def subject(exhibit: Exhibit) -> str:
-    """The proteins of an exhibit in words."""
-    n = len(exhibit.records)
+def subject(records: Collection[ProteinRecord], source: str) -> str:
+    """Proteins in words.
+
+    >>> subject([ProteinRecord("P1", "MKV")], "Example")
+    'P1 (3 residues)'
+    """
+    n = len(records)
     if n > 2:
-        n_residues = sum(map(len, exhibit.records))
-        return f"{n:,} proteins of the set {one_line(exhibit.source, 80)} ({n_residues:,} residues)"
-    names = [f"{one_line(record.id, 80)} ({len(record):,} residues)" for record in exhibit.records]
-    return " and ".join(names) or f"the set {one_line(exhibit.source, 80)}"
+        n_residues = sum(map(len, records))
+        return f"{n:,} proteins of the set {one_line(source, 80)} ({n_residues:,} residues)"
+    names = [f"{one_line(record.id, 80)} ({len(record):,} residues)" for record in records]
+    return " and ".join(names) or f"the set {one_line(source, 80)}"
 
 
 def _where(provenance: Provenance | None) -> str:

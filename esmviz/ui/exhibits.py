@@ -6,7 +6,7 @@ together: who has walked away long ago opens the page again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
@@ -99,6 +99,12 @@ def latest(session: Session, page: str) -> Exhibit | None:
     """What a page of this tab showed last, or None."""
     draft: Draft | None = _shelf().get(f"{session.visitor} {page}")
     return None if draft is None else draft.frozen()
+
+
+def shown(session: Session, pages: Iterable[str]) -> tuple[Draft, ...]:
+    """What pages of this tab showed last; nothing is written as text yet."""
+    drafts = (_shelf().get(f"{session.visitor} {page}") for page in pages)
+    return tuple(draft for draft in drafts if draft is not None)
 
 
 def _choices(session: Session, spec: ModelSpec) -> dict[str, Any]:

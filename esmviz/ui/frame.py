@@ -68,6 +68,7 @@ PAGES = (
     PageInfo("predictions", "Predictions", "What does a classifier of your own predict?"),
     PageInfo("structure", "Structure", "What does the fold look like, and where does the model trust it?"),
     PageInfo("models", "Models", "Which models can run here?"),
+    PageInfo("report", "Report", "How do you take the analysis with you?"),
     PageInfo("snapshots", "Snapshots", "What have you shared from this browser?"),
 )
 

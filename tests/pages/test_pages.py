@@ -452,7 +452,7 @@ def test_logits_alone_are_enough_for_the_other_pages(ensemble_app, name):
     assert not at.exception
     assert not at.warning or "predict" in words(at)  # the fake is known not to predict effects
     assert not at.error
-    assert len(figures(at)) == (0 if name in ("predictions", "structure", "models") else 1)
+    assert len(figures(at)) == (0 if name in ("predictions", "structure", "models", "report") else 1)
 
 
 def test_masked_marginals_of_an_ensemble(ensemble_app, ensemble_models):

@@ -24,7 +24,7 @@ def test_versions_layer_head_precision_and_revision_are_there(exhibits):
         "PyTorch 2.13.0",
         "layer 2",
         "layer 1, head 3, in float32",
-        "revision 0123456789abcdef",
+        "SHA-256 of its weights 0123456789abcdef",
     ):
         assert fact in text
     assert "umap-learn 0.5.12; n_neighbors 5, min_dist 0.1, metric cosine, seed 3" in text
@@ -71,7 +71,7 @@ def test_no_exhibit_no_methods():
 
 
 def test_every_page_that_draws_has_its_sentence():
-    assert {page.file for page in PAGES} - {"models", "report"} == sentences.SENTENCES.keys()
+    assert {page.file for page in PAGES} - {"models", "report", "snapshots"} == sentences.SENTENCES.keys()
 
 
 def test_every_model_is_described_by_its_paper_or_its_page(similarity):

@@ -15,13 +15,7 @@
   }
   const paint = (changes) => nodes.forEach((node) => Plotly.relayout(node, changes));
   dark.addEventListener("change", () => paint({template: template()}));
-  // On paper: light, and as wide as a page of A4 or Letter between its margins.
-  addEventListener("beforeprint", () => {
-    paint({template: templates.light, autosize: false, width: 660});
-    document.querySelectorAll("details:not([open])").forEach((node) => { node.open = true; node.dataset.shut = "1"; });
-  });
-  addEventListener("afterprint", () => {
-    paint({template: template(), autosize: true, width: null});
-    document.querySelectorAll("details[data-shut]").forEach((node) => { node.open = false; delete node.dataset.shut; });
-  });
+  // On paper: light, and as wide as a page of A4 or Letter between its margins. What is unfolded is printed.
+  addEventListener("beforeprint", () => paint({template: templates.light, autosize: false, width: 660}));
+  addEventListener("afterprint", () => paint({template: template(), autosize: true, width: null}));
 })();
