@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from esmviz.jobs import Context, Job, Queue
 from esmviz.models.windowed import WindowedBackend
+from esmviz.relief import Spare
 from esmviz.results import Results
 from esmviz.types import EmbeddingSet, ModelOutput, Projection
 
@@ -37,13 +38,24 @@ class Case:
 
 
 class Answers:
-    """Computes each case once while its answer is remembered; ``window_above`` as in the settings."""
+    """Computes each case once while its answer is remembered; ``window_above`` as in the settings.
 
-    def __init__(self, models: ModelCache, queue: Queue, results: Results, window_above: int) -> None:
+    ``relieve`` is called before each computation, to make room where memory is short.
+    """
+
+    def __init__(
+        self,
+        models: ModelCache,
+        queue: Queue,
+        results: Results,
+        window_above: int,
+        relieve: Callable[[], None] = lambda: None,
+    ) -> None:
         self._models = models
         self._window_above = window_above
         self._queue = queue
         self._results = results
+        self._relieve = relieve
         self._revisions: dict[str, str] = {}
 
     def backend(self, model: str) -> WindowedBackend:
@@ -90,6 +102,7 @@ class Answers:
         value = self._results.get(self._result_key(case), is_counted=False)
         if value is None:
             context.raise_if_cancelled()
+            self._relieve()
             value = case.compute(context)
             if isinstance(value, GeneratorType):
                 value = yield from value
@@ -100,7 +113,9 @@ class Answers:
         return f"{self.revision(case.lane)}/{case.key}"
 
 
-def model_cache(settings: Settings, allow_paths: bool) -> ModelCache:
+def model_cache(
+    settings: Settings, allow_paths: bool, spare: Spare, is_busy: Callable[[str], bool]
+) -> ModelCache:
     """The models that the settings name."""
     from esmviz.models.cache import ModelCache
 
@@ -112,6 +127,8 @@ def model_cache(settings: Settings, allow_paths: bool) -> ModelCache:
         offline=settings.offline,
         memory_fraction=settings.model_memory_fraction,
         allow_paths=allow_paths,
+        spare=spare,
+        is_busy=is_busy,
     )
 
 

@@ -11,8 +11,10 @@ from esmviz.checks import checker
 from esmviz.errors import InvalidSequenceError, ModelUnavailableError, OutputNotProvidedError
 from esmviz.jobs import Context, Job, Queue
 from esmviz.measuring import Measurement, can_measure, measure_steps, part_to_measure, subject
+from esmviz.models import memory
 from esmviz.models.base import ModelStatus
 from esmviz.models.windowed import WindowedBackend
+from esmviz.relief import Relief, Spare
 from esmviz.results import Results
 from esmviz.settings import Settings
 from esmviz.sharing import Sharing
@@ -48,11 +50,16 @@ class Library:
         queue: Queue | None = None,
     ) -> None:
         self.settings = settings
-        self.models = model_cache(settings, allow_paths) if models is None else models
-        self.queue = Queue(settings.heartbeat_seconds) if queue is None else queue
         self.results = Results(settings.cache_mb << 20)
         self.streamed = Results(STREAMED_BYTES)
-        self._answers = Answers(self.models, self.queue, self.results, settings.window_above)
+        self.spare = Spare([self.results, self.streamed])
+        self.queue = Queue(settings.heartbeat_seconds) if queue is None else queue
+        self.models = (
+            model_cache(settings, allow_paths, self.spare, self._is_busy) if models is None else models
+        )
+        reserve = settings.memory_reserve_mb << 20
+        relief = Relief(lambda: memory.free_bytes("cpu"), reserve, self.spare, self._drop_idle)
+        self._answers = Answers(self.models, self.queue, self.results, settings.window_above, relief)
 
     @property
     def limits(self) -> Limits:
@@ -161,6 +168,16 @@ class Library:
     def warm_up(self) -> None:
         """Load the default model, then compile UMAP, behind the scenes."""
         warm_up(self.settings.default_model, self.backend, self.queue)
+
+    def _drop_idle(self) -> bool:
+        """Let go of a model; on a GPU that would not help the memory of the machine."""
+        return self.models.device == "cpu" and self.models.drop_idle()
+
+    def _is_busy(self, model: str) -> bool:
+        """Whether a computation runs in a model, alone or as a member of an ensemble."""
+        running = [lane for lane, status in self.queue.counts() if status == "running"]
+        specs = (self.specs().get(lane) for lane in running)
+        return model in running or any(model in spec.members for spec in specs if spec is not None)
 
     def _precision(self, precision: Precision) -> Precision:
         return self.settings.precision if precision == "auto" else precision

@@ -62,5 +62,14 @@ class Results:
             while self.n_bytes > self.max_bytes:
                 self.n_bytes -= self._values.popitem(last=False)[1][1]
 
+    def shed(self, n_bytes: int) -> int:
+        """Let the least recently used go until so many bytes are free, or nothing is left; how many went."""
+        gone = 0
+        with self._lock:
+            while self._values and gone < n_bytes:
+                gone += self._values.popitem(last=False)[1][1]
+            self.n_bytes -= gone
+        return gone
+
     def __len__(self) -> int:
         return len(self._values)

@@ -46,6 +46,8 @@ class Settings:
         Bound of the results kept in memory.
     model_memory_fraction : float
         Share of the free memory that one model may take.
+    memory_reserve_mb : int
+        Megabytes that shall stay free; below, results go, then idle models.
     heartbeat_seconds : float
         A job that no page asks for during this time is dropped.
     session_hours : float
@@ -113,6 +115,7 @@ class Settings:
     window_above: int = 4096
     cache_mb: int = 512
     model_memory_fraction: float = 0.8
+    memory_reserve_mb: int = 500
     heartbeat_seconds: float = 30.0
     session_hours: float = 12.0
     session_mb: int = 256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -17,11 +18,13 @@ from esmviz.models.catalog import CATALOG
 from esmviz.models.folders import FOLDING, describe
 from esmviz.models.hosted import HostedModels
 from esmviz.models.local import LocalCheckpoints
-from esmviz.models.room import Room
+from esmviz.models.room import NOTHING, Room, Spare
 from esmviz.models.weights import is_checkpoint, revision
 from esmviz.types import ModelSpec, Precision
 
 NEEDS_ESM_PACKAGE = {"esm3"}  # families
+
+log = logging.getLogger("esmviz")
 
 COMMIT = re.compile(r"[0-9a-f]{40}")  # the name of a snapshot in the hub's cache
 
@@ -46,6 +49,10 @@ class ModelCache:
         Whether a name may be the path of a checkpoint. Never for visitors of a web page.
     hosted : HostedModels, optional
         Models that run on other servers.
+    spare : Spare, optional
+        What goes before any model does where memory is short.
+    is_busy : callable
+        Whether something is being computed by a model of that name: then letting go of it would free nothing.
     """
 
     def __init__(
@@ -58,7 +65,10 @@ class ModelCache:
         memory_fraction: float = 0.8,
         allow_paths: bool = False,
         hosted: HostedModels | None = None,
+        spare: Spare | None = None,
+        is_busy: Callable[[str], bool] = lambda name: False,
     ) -> None:
+        self._spare, self._is_busy = NOTHING if spare is None else spare, is_busy
         self._hosted = HostedModels() if hosted is None else hosted
         self._local = LocalCheckpoints(models_dir, allow_paths)
         self._asked_device, self._precision = device, precision
@@ -215,15 +225,31 @@ class ModelCache:
                 )
             yield
 
-    def _let_one_go(self, needed: int) -> bool:
-        """Drop the model used least recently; none goes for one that would not fit without them all."""
+    def drop_idle(self) -> bool:
+        """Let go of the model used least recently of those that nothing is computed by; False when there is none."""
+        idle = self._idle()
         with self._lock:
-            loaded = sum(self._needed(backend.spec) for backend in self._loaded.values())
-            if not self._loaded or needed > (self._room.free() + loaded) * self._fraction:
+            name = next((name for name in idle if name in self._loaded), None)
+            if name is None:
                 return False
-            self._loaded.popitem(last=False)
-        _collect()
+            del self._loaded[name]
+        log.warning("memory is short: %s was dropped", name)
+        memory.collect()
         return True
+
+    def _idle(self) -> list[str]:
+        with self._lock:
+            names = list(self._loaded)
+        return [name for name in names if not self._is_busy(name)]
+
+    def _let_one_go(self, needed: int) -> bool:
+        """Make room: results first, then an idle model; nothing goes for a model that would not fit without them all."""
+        idle, free = self._idle(), self._room.free()
+        with self._lock:
+            held = sum(self._needed(self._loaded[name].spec) for name in idle if name in self._loaded)
+        if needed > (free + held + self._spare.n_bytes) * self._fraction:
+            return False
+        return bool(self._spare.shed(int(needed / self._fraction) - free)) or self.drop_idle()
 
     def _needed(self, spec: ModelSpec) -> int:
         return memory.needed_bytes(spec, self._precision)
@@ -265,16 +291,3 @@ class ModelCache:
         if spec.family in NEEDS_ESM_PACKAGE and not esm_package.is_installed():
             troubles.append(str(esm_package.unavailable(spec.name)))
         return " ".join(troubles)
-
-
-def _collect() -> None:
-    """Give the memory of a dropped model back now."""
-    import gc
-    import sys
-
-    gc.collect()
-    if "torch" in sys.modules:
-        import torch
-
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()

@@ -220,6 +220,8 @@ def _pool(states: FloatArray, how: Pooling | None) -> FloatArray:
 class FakeModels:
     """Stands in for ModelCache: every backend given is present and loaded."""
 
+    device = "cpu"
+
     def __init__(self, *backends: Backend) -> None:
         self.backends: dict[str, Backend] = {b.spec.name: b for b in backends or (FakeBackend(),)}
         self.downloaded: list[str] = []
@@ -239,6 +241,9 @@ class FakeModels:
     def status(self, name: str) -> ModelStatus:
         self.backend(name)
         return ModelStatus(present=True, loaded=True, needed_bytes=0, free_bytes=1 << 30, fits=True)
+
+    def drop_idle(self) -> bool:
+        return False
 
     def download(
         self, name: str, progress: Callable[[int, int], None], cancel: Callable[[], bool] = lambda: False

@@ -5,6 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class Spare(Protocol):
+    """What can be let go of at once, such as results that could be computed again."""
+
+    @property
+    def n_bytes(self) -> int: ...
+
+    def shed(self, n_bytes: int) -> int:
+        """Let go of at least so many bytes, where there are as many; how many went."""
+        ...
+
+
+class _Nothing:
+    n_bytes = 0
+
+    def shed(self, n_bytes: int) -> int:
+        return 0
+
+
+NOTHING: Spare = _Nothing()
 
 
 class Room:

@@ -63,7 +63,9 @@ _drawing: ContextVar[Draft | None] = ContextVar("drawing", default=None)
 
 @st.cache_resource(show_spinner=False)
 def _shelf() -> Results:
-    return Results(workbench().settings.cache_mb << 20)
+    shelf = Results(workbench().settings.cache_mb << 20)
+    workbench().spare.caches.append(shelf)
+    return shelf
 
 
 @contextmanager

@@ -242,6 +242,48 @@ def test_the_least_recently_used_leaves_when_memory_is_short(cache, monkeypatch)
     assert cache.status("elder").loaded
 
 
+class Kept:
+    """Results of so many bytes, and what was let go of them."""
+
+    def __init__(self, n_bytes):
+        self.n_bytes, self.sheds = n_bytes, []
+
+    def shed(self, n_bytes):
+        self.sheds.append(n_bytes)
+        gone, self.n_bytes = min(n_bytes, self.n_bytes), max(0, self.n_bytes - n_bytes)
+        return gone
+
+
+def test_results_go_before_any_model(models_dir, monkeypatch, tmp_path):
+    kept = Kept(GIB)
+    cache = ModelCache(models_dir=models_dir, device="cpu", offline=True, spare=kept)
+    cache.backend("esm2")
+    need = memory.needed_bytes(cache.spec("elder"))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: GIB - kept.n_bytes + need)
+    cache.backend("elder")
+    assert sum(kept.sheds) >= need / 0.8 - need
+    assert cache.status("esm2").loaded
+    kept.n_bytes = 0  # nothing left: now a model goes
+    monkeypatch.setattr(memory, "free_bytes", lambda device: (3 - len(cache._loaded)) * need)
+    cache.backend("esmc")
+    assert not cache.status("esm2").loaded
+
+
+def test_a_model_that_computes_stays(models_dir, monkeypatch):
+    busy = {"esm2"}
+    cache = ModelCache(models_dir=models_dir, device="cpu", offline=True, is_busy=busy.__contains__)
+    cache.backend("esm2")
+    cache.backend("esmc")
+    need = memory.needed_bytes(cache.spec("elder"))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: (3 - len(cache._loaded)) * need)
+    cache.backend("elder")
+    assert [name for name in ("esm2", "esmc", "elder") if cache.status(name).loaded] == ["esm2", "elder"]
+    busy.add("elder")
+    with pytest.raises(ModelUnavailableError, match="needs"):
+        cache.backend("esmc")
+    assert not cache.drop_idle()
+
+
 def test_nothing_leaves_for_a_model_that_would_never_fit(cache, monkeypatch):
     cache.backend("esm2")
     monkeypatch.setattr(memory, "free_bytes", lambda device: GIB)
