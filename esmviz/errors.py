@@ -40,6 +40,10 @@ class InvalidStructureError(EsmvizError):
     """A PDB or mmCIF file that cannot be read, or holds no protein; names line or chain."""
 
 
+class InvalidSessionError(EsmvizError):
+    """A session file that cannot be read; says where."""
+
+
 class SequenceTooLongError(EsmvizError):
     """Longer than the model or a setting allows; says which models take it."""
 

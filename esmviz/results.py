@@ -50,6 +50,12 @@ class Results:
             self._values.move_to_end(key)
             return self._values[key][0]
 
+    def drop(self, prefix: str) -> None:
+        """Forget all whose keys begin so."""
+        with self._lock:
+            for key in [key for key in self._values if key.startswith(prefix)]:
+                self.n_bytes -= self._values.pop(key)[1]
+
     def put(self, key: str, value: Any, n_bytes: int) -> None:
         """Keep a value of so many bytes; one larger than the bound is not kept."""
         size = n_bytes + OVERHEAD

@@ -17,6 +17,8 @@ with ui.opened("home") as choice:
         ui.intake.records_table(choice.session)
         with st.expander("Labels for colours and tables"):
             ui.intake.draw_labels(choice.session)
+        with st.expander("Your session: save, bring back, forget"):
+            ui.session_menu.draw(choice.session)
         st.markdown("**Questions to ask**")
         for page in ui.PAGES[1:]:
             ui.link(page.file, page.question)

@@ -1,7 +1,17 @@
 """Streamlit glue: what the pages say, in the words they say it with."""
 
 from esmviz.labels import caption
-from esmviz.ui import intake, measurements, model_catalogue, report, snapshots, structures, tables, texts
+from esmviz.ui import (
+    intake,
+    measurements,
+    model_catalogue,
+    report,
+    session_menu,
+    snapshots,
+    structures,
+    tables,
+    texts,
+)
 from esmviz.ui.attention_choice import open_head, pick_look
 from esmviz.ui.computing import (
     check_map,
@@ -67,6 +77,7 @@ __all__ = [
     "report",
     "require_predictor",
     "say_if_no_effects",
+    "session_menu",
     "snapshots",
     "structures",
     "tables",

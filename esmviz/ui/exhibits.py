@@ -109,6 +109,11 @@ def shown(session: Session, pages: Iterable[str]) -> tuple[Draft, ...]:
     return tuple(draft for draft in drafts if draft is not None)
 
 
+def forget(session: Session) -> None:
+    """Let go of what the pages of this tab showed."""
+    _shelf().drop(f"{session.visitor} ")
+
+
 def _choices(session: Session, spec: ModelSpec) -> dict[str, Any]:
     """What the visitor chose, and what controls are set to: nothing else, since people type sequences and passwords."""
     names = ("protein", "layer", "head", "precision")

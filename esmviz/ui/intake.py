@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from esmviz import sequences
 from esmviz.errors import EsmvizError
@@ -146,7 +147,8 @@ def _read(session: Session, kind: str) -> None:
 def _read_latest(session: Session) -> None:
     """Read again what stands in the form: the paste if there is one, else the upload."""
     for kind in ("paste", "upload") if session.kind != "upload" else ("upload", "paste"):
-        if st.session_state.get(kind):
+        given = st.session_state.get(kind)
+        if given and not isinstance(given, DeletedFile):  # forgotten from another tab
             _read(session, kind)
             return
 
@@ -162,7 +164,7 @@ def _read_labels(session: Session) -> None:
     """Join the table that stands in the form, to proteins that came after it too."""
     given = st.session_state.get("labels")
     st.session_state["labels_error"] = None
-    if given is None:
+    if given is None or isinstance(given, DeletedFile):
         return
     try:
         ids = [record.id for record in session.records]

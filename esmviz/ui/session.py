@@ -45,6 +45,7 @@ class Session:
     precision: Precision = "float32"
     labels: LabelTable | None = None
     structure: Coordinates | None = None  # uploaded
+    structure_text: tuple[str, str] | None = None  # its name and what the file said
     browser: str | None = None
     tab: str = field(default_factory=_new_tab)
     connection: str = ""  # of Streamlit; another one after a reload
@@ -79,6 +80,12 @@ class Session:
             self.protein = proteins.records[0].id
         self.cancelled.clear()
         self.to_measure = ()
+
+    def clear(self, proteins: sequences.SequenceSet) -> None:
+        """Begin anew, as a first visit does."""
+        fresh = Session(proteins, "Example", workbench().settings.default_model, _first_choice(proteins))
+        for name in vars(fresh).keys() - {"browser", "connection"}:
+            setattr(self, name, getattr(fresh, name))
 
     def choose(self, **choices: object) -> None:
         """Set choices: from a click in a figure, a link, a button. Another model starts at its last layer."""
@@ -164,7 +171,7 @@ def _keep(session: Session) -> None:
 
 def _n_bytes(session: Session) -> int:
     """About what a session takes; the example is everybody's."""
-    structure = 0 if session.structure is None else 3 * len(session.structure.text)
+    structure = 0 if session.structure is None else 5 * len(session.structure.text)
     if session.kind == "example":
         return structure
     return structure + sum(len(record) + BYTES_OF_A_RECORD for record in session.records)

@@ -24,7 +24,7 @@ from esmviz.ui.frame import Choice, link, need
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 from esmviz.ui.tables import Columns
-from esmviz.uploads import read_upload
+from esmviz.uploads import plain, read_upload
 from esmviz.views import Painting, paint_chains, paint_confidence, paint_numbers
 
 TYPES = ["pdb", "cif", "mmcif", "ent", "gz", "txt"]  # the reader judges by content
@@ -59,7 +59,7 @@ def pick(choice: Choice) -> Coordinates | None:
 def _read(session: Session) -> None:
     given = st.session_state.get("structure")
     st.session_state["structure_error"] = None
-    session.structure = None
+    session.structure = session.structure_text = None
     if given is None:
         return
     try:
@@ -70,6 +70,7 @@ def _read(session: Session) -> None:
             formats=structures.FORMATS,
         )
         session.structure = structures.read_structure(upload.text, name=given.name)
+        session.structure_text = (plain(given.name), upload.text)
     except EsmvizError as error:
         st.session_state["structure_error"] = error
 

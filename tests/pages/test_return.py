@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from esmviz.models.fake import FakeBackend, FakeModels
 from esmviz.settings import Settings
-from esmviz.ui import page_settings, resources
+from esmviz.ui import page_settings, resources, session_menu
 from esmviz.ui import session as sessions
 from esmviz.ui.shelf import Shelf
 from esmviz.workbench import Workbench
@@ -164,3 +164,38 @@ def test_a_running_job_is_found_again(house, monkeypatch):
 )
 def test_only_controls_of_pages_are_noted(key, value, fits):
     assert page_settings.fits(key, value) is fits
+
+
+def test_a_saved_session_comes_back_with_choices_and_settings(house):
+    at = with_toy(house.visit())
+    at.selectbox(key="protein").set_value("two").run()
+    at.session_state["session"].settings["apart"] = 12
+    content = session_menu.session_bytes(session_menu._saved(at.session_state["session"]))
+    house.browser = "bob"
+    other = settled(house.visit().file_uploader(key="saved_session").upload("s.json", content).run())
+    session = other.session_state["session"]
+    assert ids(other) == ["one", "two"]
+    assert session.protein == other.selectbox(key="protein").value == "two"
+    assert session.records[0].labels == {"family": "left"}
+    assert house.reload(other, "similarity").sidebar.slider(key="apart").value == 12
+    assert not other.exception
+
+
+def test_a_hostile_session_file_is_told_and_changes_nothing(house):
+    at = with_toy(house.visit())
+    at.file_uploader(key="saved_session").upload(
+        "s.json", b'{"format": "![x](http://evil.test/x.png)"}'
+    ).run()
+    assert ids(at) == ["one", "two"]
+    assert any("cannot be restored" in str(error.value) for error in at.error)
+
+
+def test_forgetting_leaves_nothing_in_any_tab(house):
+    one = with_toy(house.visit())
+    house.open.add(one.session_state["session"].connection)
+    two = with_toy(house.visit())
+    two.button(key="forget").click().run()
+    assert len(house.shelf) <= 1
+    assert len(ids(settled(one.run()))) == 58
+    assert len(ids(house.visit())) == 58
+    assert not one.text_area(key="paste").value or "one" not in str(one.session_state["session"].records)
