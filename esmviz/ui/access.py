@@ -98,14 +98,19 @@ def warn_of_exposure() -> None:
         log.warning(EXPOSED)
 
 
-def need_sign_in() -> None:
-    """Draw nothing for somebody who has not signed in, and for the others how they came in."""
+def need_sign_in(*, is_snapshot: bool = False) -> None:
+    """Draw nothing for somebody who has not signed in, and for the others how they came in.
+
+    ``is_snapshot``: only what a link shares is drawn, which a setting opens to all who have the link.
+    """
     if runtime.exists() and is_exposed():
         st.warning(plain(EXPOSED))
     if not door().is_locked:
         return
     cookies = st.context.cookies
     if not door().admits(cookies):
+        if is_snapshot and door().settings.public_snapshots:
+            return
         st.info("Please sign in to see this page.")
         st.button("Sign in", key="sign_in", on_click=go, args=(f"{base()}/sign-in",))
         st.stop()

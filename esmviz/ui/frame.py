@@ -129,7 +129,7 @@ def framed(file: str) -> Iterator[None]:
     """The frame of a page that needs no proteins and draws its own title."""
     with METRICS.timing_page(file), reporting_errors():
         st.html(NARROW)
-        access.need_sign_in()
+        access.need_sign_in(is_snapshot="s" in st.query_params)
         yield
 
 

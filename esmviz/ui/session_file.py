@@ -11,10 +11,11 @@ from typing import Any, NoReturn, TypeVar
 
 from esmviz import __version__
 from esmviz.errors import InvalidSessionError, UploadTooLargeError
+from esmviz.labels import plain
 from esmviz.sequences import LabelTable, Limits, RecordReport, SequenceSet
 from esmviz.types import AMBIGUOUS, AMINO_ACIDS, ProteinRecord
 from esmviz.ui import page_settings
-from esmviz.uploads import plain, read_upload
+from esmviz.uploads import read_upload
 
 FORMAT, VERSION = "esmviz session", 1
 FORMATS = "session files that Home saved, plain or gzip"

@@ -12,7 +12,7 @@ import streamlit as st
 from esmviz import export, structures
 from esmviz.errors import EsmvizError
 from esmviz.folding import fold_bytes
-from esmviz.labels import residue_label, source_name
+from esmviz.labels import plain, residue_label, source_name
 from esmviz.matching import Match, match
 from esmviz.sequences import with_protein
 from esmviz.structures import Chain, Coordinates
@@ -24,7 +24,7 @@ from esmviz.ui.frame import Choice, link, need
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 from esmviz.ui.tables import Columns
-from esmviz.uploads import plain, read_upload
+from esmviz.uploads import read_upload
 from esmviz.views import Painting, paint_chains, paint_confidence, paint_numbers
 
 TYPES = ["pdb", "cif", "mmcif", "ent", "gz", "txt"]  # the reader judges by content

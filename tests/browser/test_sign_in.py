@@ -52,6 +52,30 @@ def test_a_shared_password_opens_the_pages_until_the_visitor_leaves(tab, tmp_pat
         assert PASSWORD not in server.log.read_text()
 
 
+def test_a_shared_link_opens_without_a_login_where_the_setting_says_so(tab, tmp_path):
+    settings = {
+        "ESMVIZ_PASSWORD": PASSWORD,
+        "ESMVIZ_PUBLIC_SNAPSHOTS": "1",
+        "ESMVIZ_DATA_DIR": str(tmp_path / "data"),
+    }
+    with Server(tmp_path, settings) as server:
+        tab.goto(f"{server.url}/?protein=UBIQ_HUMAN")
+        tab.get_by_label("Password").fill(PASSWORD)
+        tab.get_by_role("button", name="Sign in").click()
+        tab.locator(".st-key-first-look .main-svg").first.wait_for()
+        tab.get_by_role("button", name="Share", exact=True).click()
+        tab.locator(".st-key-make_link button").click()
+        link = tab.get_by_role("dialog").locator("code").filter(has_text="?s=").first.inner_text()
+        stranger = tab.context.browser.new_context().new_page()
+        stranger.goto(link)
+        expect(stranger.get_by_text("Snapshot of Home")).to_be_visible(timeout=PATIENCE)
+        stranger.get_by_test_id("stTopNavLink").filter(has_text="Logits").click()
+        expect(stranger.get_by_text("Please sign in to see this page.")).to_be_visible(timeout=PATIENCE)
+        expect(stranger.locator(".js-plotly-plot")).to_have_count(0)
+        stranger.goto(f"{server.url}/snapshots")
+        expect(stranger.get_by_label("Password")).to_be_visible(timeout=PATIENCE)
+
+
 @pytest.fixture
 def provider():
     with Provider() as running:

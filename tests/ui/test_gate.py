@@ -204,7 +204,12 @@ def test_public_snapshots_open_links_and_what_they_need_but_take_nothing():
 
 @pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("*.py")), ids=lambda path: path.stem)
 def test_every_page_asks_who_looks(page):
-    assert "with ui.opened(" in page.read_text()
+    frames = [
+        line
+        for line in page.read_text().splitlines()
+        if line.startswith(("with ui.opened(", "with ui.framed("))
+    ]
+    assert len(frames) == 1
 
 
 @pytest.mark.parametrize(
