@@ -100,8 +100,9 @@ class _Reader:
 
     def parsed(self, text: str) -> dict[str, Any]:
         """The JSON. What would take much more memory than its text is refused before it is parsed."""
-        if text.count("[") + text.count("{") > 50 * self.limits.records + 10_000:
-            self.refuse("it holds more lists than any session")
+        most = self.limits.records
+        if text.count("[") + text.count("{") > 50 * most + 10_000 or text.count(",") > 300 * most + 10_000:
+            self.refuse("it holds more lists and values than any session")
 
         def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             found = dict(pairs)

@@ -8,7 +8,8 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import App, Server
+from tests.browser.conftest import PATIENCE, App, Server
+from tests.browser.wire import Wire
 
 FASTA = b">alpha\nMKVLAWGHMKVLAWGHMKVLAWGH\n>beta\nACDEFGHIKLMNPQRSTVWYACDEFGHIKL\n"
 
@@ -75,6 +76,31 @@ def test_a_scan_runs_on_in_a_frozen_tab_and_is_found_again_after_a_reload(opened
     app.page.reload()
     assert done(app) >= second
     assert "stopped" not in app.text()
+
+
+def test_a_cut_line_loses_neither_set_nor_scan(page, server):
+    """No watch over the console: the browser says there that it lost the server."""
+    letters = random.Random(1).choices("ACDEFGHIKLMNPQRSTVWY", k=1200)
+    page.set_default_timeout(PATIENCE)
+    with Wire(server.url) as wire:
+        app = App(page, wire.url)
+        app.open()
+        app.paste(f">long\n{''.join(letters)}\n")
+        app.expect_text("1 protein")
+        app.go("Logits")
+        app.keyed("run").get_by_role("button").click()
+        first = done(app)
+        wire.cut()
+        assert wire.n_cut
+        page.wait_for_timeout(3000)
+        wire.mend()
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-connection-state", "CONNECTED")
+        while (now := done(app)) <= first:
+            page.wait_for_timeout(200)
+        assert now > first
+        assert "stopped" not in app.text()
+        app.go("Home")
+        app.expect_text("1 protein")
 
 
 def done(app):

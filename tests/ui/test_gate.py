@@ -313,6 +313,30 @@ def signed(secret, **said):
     return create_signed_value(secret, logins.USER_COOKIE_NAME, json.dumps(said)).decode()
 
 
+@pytest.mark.parametrize(
+    ("section", "providers"),
+    [
+        ({}, ()),
+        ({"cookie_secret": "s"}, ()),
+        ({"client_id": "x", "client_secret": "y"}, ("default",)),
+        ({"redirect_uri": "r", "google": {"client_id": "x"}, "lab": {"client_id": "y"}}, ("google", "lab")),
+    ],
+)
+def test_providers_of_streamlits_own_secrets_lock_the_door_too(monkeypatch, section, providers):
+    monkeypatch.setattr(access, "get_secrets_auth_section", lambda: section)
+    client, door = served(Settings())
+    assert door.providers == providers
+    assert door.is_locked is bool(providers)
+    page = client.get("/sign-in", headers=PAGE).text if providers else ""
+    assert [f"Sign in with {name}" in page for name in ("your account", "google", "lab")] == [
+        name in providers for name in ("default", "google", "lab")
+    ]
+
+
+def test_a_provider_that_is_not_there_is_not_asked(client):
+    assert client.get("/sign-in/with?name=evil").status_code == 404
+
+
 def test_two_people_at_one_computer_are_two_visitors(monkeypatch):
     monkeypatch.setattr(logins, "get_cookie_secret", lambda: "s" * 32)
     cookie = {visitor.COOKIE: "0" * 32}

@@ -146,8 +146,9 @@ def test_limits_hold_as_for_an_upload(limits):
 
 def test_a_bomb_of_lists_is_refused_before_it_is_parsed(monkeypatch):
     monkeypatch.setattr(json, "loads", None)
-    with pytest.raises(InvalidSessionError, match="more lists than any session"):
-        read(b'{"format": [' + b"[]," * 20_000)
+    for unit in (b"[],", b"0,", b'"ab",', b'{"a":'):
+        with pytest.raises(InvalidSessionError, match="more lists and values than any session"):
+            read(b'{"format": [' + unit * 50_000)
     with pytest.raises(UploadTooLargeError):
         read(gzip.compress(b" " * (2 << 20)))
 
