@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from streamlit.auth_util import get_cookie_with_chunks
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
@@ -21,6 +19,7 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from esmviz.errors import AccessError
 from esmviz.labels import duration
+from esmviz.ui.rates import Rates
 
 COOKIE = "esmviz_login"
 DAYS = 14
@@ -36,7 +35,7 @@ class Logins:
         self._clock = clock
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}  # by digest of the cookie, the oldest first
-        self._attempts = FixedWindowRateLimiter(MemoryStorage())
+        self._attempts = Rates()
 
     def enter(self, password: str, address: str) -> str:
         """The cookie of somebody who knows the password.
@@ -46,15 +45,16 @@ class Logins:
         AccessError
             It is another one, or too many were tried from there; says when to come back.
         """
-        if not self._attempts.hit(ATTEMPTS, address):
-            seconds = self._attempts.get_window_stats(ATTEMPTS, address).reset_time - time.time()
+        if not self._attempts.allows(ATTEMPTS, address):
+            seconds = self._attempts.seconds_left(ATTEMPTS, address)
             raise AccessError(
                 "Too many passwords were tried from your address.",
                 f"Come back in {duration(max(60.0, seconds))}.",
             )
+        self._attempts.count(ATTEMPTS, address)
         if not hmac.compare_digest(_digest(password), self._password):
             raise AccessError("This is not the password.", "Ask whoever runs this server.")
-        self._attempts.clear(ATTEMPTS, address)
+        self._attempts.forgive(ATTEMPTS, address)
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._tidy()

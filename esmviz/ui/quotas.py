@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from urllib.parse import urlsplit
 
 import streamlit as st
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from esmviz.addresses import LOCAL, came_from, household, is_loopback, networks
 from esmviz.errors import QuotaError
@@ -18,6 +15,7 @@ from esmviz.jobs import Queue
 from esmviz.settings import Settings
 from esmviz.ui import access
 from esmviz.ui.monitoring import PROXIED
+from esmviz.ui.rates import Rates
 
 log = logging.getLogger("esmviz")
 
@@ -27,7 +25,7 @@ class Quotas:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._windows = FixedWindowRateLimiter(MemoryStorage())
+        self._rates = Rates()
         self._others_came = False
 
     def admit(self, queue: Queue, visitor: str, n_residues: int) -> float | None:
@@ -78,7 +76,7 @@ class Quotas:
         for item, who, cost, words in bills:
             self._check(item, who, cost, words)
         for item, who, cost, _ in bills:
-            self._windows.hit(item, who, cost=cost)
+            self._rates.count(item, who, cost)
 
     def _check(self, item: RateLimitItem, who: str, cost: int, words: str) -> None:
         if cost > item.amount:
@@ -87,9 +85,8 @@ class Quotas:
                 "visitor.",
                 "Ask for less at a time, or run esmviz on a machine of your own.",
             )
-        if not self._windows.test(item, who, cost=cost):
-            seconds = self._windows.get_window_stats(item, who).reset_time - time.time()
-            minutes = max(1, math.ceil(seconds / 60))
+        if not self._rates.allows(item, who, cost):
+            minutes = max(1, math.ceil(self._rates.seconds_left(item, who) / 60))
             raise QuotaError(
                 f"{words}, the most that this server does.",
                 f"Come back in {minutes} minute" + "s" * (minutes > 1) + ".",

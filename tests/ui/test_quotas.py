@@ -1,6 +1,7 @@
 """How much one visitor may ask of the models, and what a refusal says."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from esmviz.jobs import Queue
 from esmviz.models.fake import FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import ProteinRecord, Request
-from esmviz.ui import access, quotas
+from esmviz.ui import access, quotas, rates
 from esmviz.ui.access import Door
 from esmviz.ui.quotas import Quotas
 from esmviz.workbench import Workbench
@@ -166,6 +167,19 @@ def test_what_is_known_is_free_and_a_scan_counts_each_of_its_passes(page):
     assert (
         bench.submit_embed([protein] * 4, "fake").result().vectors.shape[0] == 4
     )  # the command line is not limited
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_a_clock_that_jumps_shuts_nobody_out(page, monkeypatch, jump):
+    guard = Quotas(Settings(residues_per_hour=10))
+    guard.admit(Queue(), "ann/1", 10)
+    with pytest.raises(QuotaError):
+        guard.admit(Queue(), "ann/1", 1)
+    clock = time.time
+    monkeypatch.setattr(rates.time, "time", lambda: clock() + jump)
+    guard.admit(Queue(), "ann/1", 10)
+    with pytest.raises(QuotaError, match="Come back in 60 minutes"):
+        guard.admit(Queue(), "ann/1", 1)
 
 
 def test_a_forwarded_address_counts_only_from_a_trusted_proxy(page):
