@@ -153,9 +153,10 @@ def logits(
     stats: Stats = None,
     strict: Strict = False,
     resume: Resume = False,
+    masked: Annotated[bool, typer.Option("--masked", help="Mask each residue in turn: L passes.")] = False,
 ) -> None:
     """Write raw logits (L, 20) of each protein, and the amino_acids of their columns: OUT.npz."""
-    _run(source, output, (".npz",), model, device, precision, stats, strict, resume).logits()
+    _run(source, output, (".npz",), model, device, precision, stats, strict, resume).logits(masked)
 
 
 @app.command()

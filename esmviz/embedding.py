@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from esmviz.folding import fold
 from esmviz.jobs import Context
-from esmviz.models.base import read_only
+from esmviz.models.base import read_only, sites
 from esmviz.models.windowed import WindowedBackend
 from esmviz.results import Results
 from esmviz.types import (
@@ -19,6 +19,7 @@ from esmviz.types import (
     EmbeddingKey,
     EmbeddingSet,
     FloatArray,
+    IntArray,
     ModelOutput,
     Precision,
     ProteinRecord,
@@ -26,6 +27,7 @@ from esmviz.types import (
 )
 
 CHUNK = 1024  # proteins whose vectors are in memory at once while a set is embedded
+MASKED_CHUNK = 64  # proteins whose positions share rows: enough to fill these, few enough to hold
 
 
 def inspect_steps(
@@ -53,12 +55,30 @@ def masked_steps(
     """
     logits = np.full((len(record), len(AMINO_ACIDS)), np.nan, dtype=np.float32)
     done = 0
-    for positions, values in backend.run_masked(record, range(len(record)), precision):
+    for positions, values in backend.run_masked(sites(record), precision):
         logits[positions] = values
         done += len(positions)
         context.report(done, len(record), "positions", partial=read_only(logits.copy()))
         yield
     return read_only(logits)
+
+
+def masked_each(
+    backend: WindowedBackend, records: Iterable[ProteinRecord], precision: Precision
+) -> Iterator[ModelOutput]:
+    """What ``masked_steps`` gives, for proteins in their order; their positions share rows."""
+    remaining = iter(records)
+    while chunk := list(islice(remaining, MASKED_CHUNK)):
+        rows = _rows(backend.run_masked([site for record in chunk for site in sites(record)], precision))
+        for record in chunk:
+            logits = read_only(np.stack(list(islice(rows, len(record)))))
+            windows = backend.windowing.windows(len(record))
+            yield ModelOutput(logits=logits, precision=precision, windows=windows)
+
+
+def _rows(batches: Iterable[tuple[IntArray, FloatArray]]) -> Iterator[FloatArray]:
+    """The logits (A,) of one site after the other, which come in their order."""
+    return (row for _, logits in batches for row in logits)
 
 
 def embed_steps(
@@ -86,6 +106,7 @@ def embed_steps(
         copies = Counter(keys)
         known = {key: results.get(key) for key in copies}
         missing = {key: record for key, record in zip(keys, chunk, strict=True) if known[key] is None}
+        missing = dict(sorted(missing.items(), key=lambda item: len(item[1])))  # equal lengths attend as one
         order = list(missing)
         done += sum(len(record) for key, record in zip(keys, chunk, strict=True) if key not in missing)
         for step in backend.steps(list(missing.values()), request):

@@ -179,15 +179,15 @@ def _masking(
     report: Callable[[int], None],
 ) -> Generator[None, None, float | None]:
     """Pseudo-perplexity over the positions picked in each record; None without any."""
+    sites = [(record, position) for record, some in zip(records, picked, strict=True) for position in some]
     rows: list[FloatArray] = []
     letters, done = "", 0
-    for record, positions in zip(records, picked, strict=True):
-        for some, logits in backend.run_masked(record, positions) if positions else ():
-            rows.append(logits)
-            letters += "".join(record.sequence[position] for position in some)
-            done += len(record) * len(some)
-            report(done)
-            yield
+    for found, logits in backend.run_masked(sites) if sites else ():
+        rows.append(logits)
+        letters += "".join(sites[index][0].sequence[sites[index][1]] for index in found)
+        done += sum(len(sites[index][0]) for index in found)
+        report(done)
+        yield
     return pseudo_perplexity(np.concatenate(rows), letters) if rows else None
 
 

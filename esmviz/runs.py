@@ -30,6 +30,7 @@ from esmviz.types import (
     ModelOutput,
     Pooling,
     Precision,
+    ProteinRecord,
     Request,
 )
 from esmviz.workbench import Workbench
@@ -78,6 +79,7 @@ class Run:
             Path(self.spec.name).name or Path(self.spec.name).resolve().name
         )  # of a path, no more than its folder goes into a file
         self.report = RunReport()
+        self.is_masked = False
         self.refusal: Exception | None = None  # the first of OF_ONE_PROTEIN
         for path in filter(None, (output, stats)):
             check_place(path)
@@ -91,11 +93,14 @@ class Run:
         else:
             self._write("residues", request, _residues, _by_id(self.output), meta)
 
-    def logits(self) -> None:
-        """Raw logits (L, 20) of each protein."""
+    def logits(self, is_masked: bool = False) -> None:
+        """Raw logits (L, 20) of each protein; ``is_masked``: each row with its residue masked."""
         request = Request(logits=True, precision=self.precision)
         begin = _by_id(self.output, {"amino_acids": np.array(list(AMINO_ACIDS))})
-        self._write("logits", request, _logits, begin, {})
+        self.is_masked = is_masked
+        self._write(
+            "masked logits" if is_masked else "logits", request, _logits, begin, {"masked": is_masked}
+        )
 
     def attention(self, layer: int, head: int | None) -> None:
         """Attention of one layer: of one head (1-based), or of all."""
@@ -183,6 +188,7 @@ class Run:
             for placed in chunk:
                 firsts.setdefault(placed.record.sequence, placed)
             missing = [placed for placed in firsts.values() if placed.number not in part]
+            missing.sort(key=lambda placed: len(placed.record))  # neighbours of equal length attend as one
             for placed, output in self._outputs(missing, request):
                 part.add(placed.number, placed.record.id, pick(output), output.precision, output.windows)
                 self.report.count(placed, output.windows)
@@ -204,7 +210,7 @@ class Run:
 
         def compute(some: list[Placed]) -> Iterator[ModelOutput]:
             records = [placed.record for placed in some]
-            return self.report.timed(self.workbench.inspect_each(records, self.model, request))
+            return self.report.timed(self._run(records, request))
 
         n_done = 0
         try:
@@ -223,6 +229,11 @@ class Run:
                 self._reject(placed, str(error))
             else:
                 yield placed, output
+
+    def _run(self, records: list[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
+        if self.is_masked:
+            return self.workbench.masked_each(records, self.model, self.precision)
+        return self.workbench.inspect_each(records, self.model, request)
 
     def _finish(self, part: Part, proteins: ProteinFile, begin: Begin, meta: dict[str, Any]) -> None:
         """The rows as one file, in the order of their records."""

@@ -9,7 +9,14 @@ from typing import Any
 
 from esmviz import maps
 from esmviz.answers import PROJECTION, Case, digest
-from esmviz.embedding import CHUNK, embed_at_once, embed_steps, inspect_steps, masked_steps
+from esmviz.embedding import (
+    CHUNK,
+    embed_at_once,
+    embed_steps,
+    inspect_steps,
+    masked_each,
+    masked_steps,
+)
 from esmviz.errors import InvalidSequenceError
 from esmviz.jobs import Context, Job
 from esmviz.library import Library
@@ -62,6 +69,14 @@ class Workbench(Library):
         """
         logits: FloatArray = self._answers.now(self._scan(record, model, precision), context)
         return logits
+
+    def masked_each(
+        self, records: Iterable[ProteinRecord], model: str, precision: Precision = "auto"
+    ) -> Iterator[ModelOutput]:
+        """``masked_logits`` of each protein, in their order; computed in rows that they share and not cached."""
+        request, backend = self._normal(model, replace(LOGITS, precision=precision)), self.backend(model)
+        asked = self.settings.precision if self.settings.precision != "auto" else request.precision
+        yield from masked_each(backend, records, "float32" if asked == "auto" else asked)
 
     def embed(
         self,

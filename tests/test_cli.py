@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from esmviz import cli
 from esmviz.errors import ModelUnavailableError, OutOfMemoryError, ProteinRefusedError, ServiceError
+from esmviz.models.base import sites
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
@@ -371,14 +372,24 @@ def stop_at(backend, name):
     backend._before_each = stop
 
 
+def test_masked_logits_of_a_file(run, backend):
+    assert run("logits", "in.fasta", "-o", "out.npz", "--masked").exit_code == 0
+    with np.load("out.npz") as file:
+        for name, sequence in (("first", "MKVLAWGH"), ("sp|P2|NAME", "ACDEFGHIKLMNP")):
+            record = ProteinRecord(name, sequence)
+            expected = np.concatenate([rows for _, rows in backend.run_masked(sites(record))])
+            np.testing.assert_array_equal(file[name.replace("/", "%2F")], expected)
+        assert meta(file)["masked"] is True
+
+
 def test_ctrl_c_before_the_first_protein_leaves_nothing(run, backend):
-    stop_at(backend, "first")
+    stop_at(backend, "../up/../a\\b")  # the shortest comes first
     done = run("logits", "in.fasta", "-o", "out.npz")
     assert (done.exit_code, done.new, done.stderr) == (130, [], "Stopped.\n")
 
 
 def test_ctrl_c_keeps_what_is_finished(run, backend):
-    stop_at(backend, "sp|P2|NAME")
+    stop_at(backend, "first")
     done = run("logits", "in.fasta", "-o", "out.npz")
     assert (done.exit_code, done.new) == (130, ["out.npz.part"])
     kept = "kept: 1 of 3 proteins are in out.npz.part; the same command with --resume goes on from there.\n"

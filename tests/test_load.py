@@ -34,9 +34,9 @@ class Batches(FakeBackend):
             self._note(some[0].id)
             yield from [self._output(record, request) for record in some]
 
-    def _run_masked(self, record, positions):
-        for batch in super()._run_masked(record, positions):
-            self._note(record.id)
+    def _run_masked(self, sites):
+        for batch in super()._run_masked(sites):
+            self._note(sites[0][0].id)
             yield batch
 
     def _note(self, name):

@@ -21,7 +21,7 @@ PROTEINS = [
     ("two", "ACDEFGHIKLMNP"),
     ("twin", "MKVLAWGH"),
     ("three", "MSTXKLV"),
-    ("four", "MKK"),
+    ("four", "MKKACDEFGHIKLMNP"),
 ]
 FASTA = "".join(f">{name}\n{sequence}\n" for name, sequence in PROTEINS)
 COMMANDS = {
@@ -53,7 +53,7 @@ def test_stopped_and_resumed_is_as_in_one_piece(run, backend, name):  # noqa: F8
     assert run(*command, f"whole-{name}").exit_code == 0
     n_records = backend.n_records
     assert n_records == 4  # the twin is not computed
-    stop_at(backend, "three")
+    stop_at(backend, "two")  # the shortest come first: three, one, two, four
     assert run(*command, name).new == [f"{name}.part"]
     backend._before_each = lambda record: None
     done = run(*command, name, "--resume", "--stats", "s.json")
@@ -83,7 +83,7 @@ def test_resume_with_nothing_to_go_on_with_starts(run, backend):  # noqa: F811
     ],
 )
 def test_runs_are_not_mixed(run, backend, options, text):  # noqa: F811
-    stop_at(backend, "sp|P2|NAME")
+    stop_at(backend, "first")
     run("embed", "in.fasta", "-o", "out.npz")
     backend._before_each = lambda record: None
     done = run("embed", "in.fasta", "-o", "out.npz", *options)
@@ -93,7 +93,7 @@ def test_runs_are_not_mixed(run, backend, options, text):  # noqa: F811
 
 
 def test_other_proteins_are_another_run(run, backend):  # noqa: F811
-    stop_at(backend, "sp|P2|NAME")
+    stop_at(backend, "first")
     run("embed", "in.fasta", "-o", "out.npz")
     Path("in.fasta").write_text(">first\nMKVLAWGW\n>second\nMKV\n")
     done = run("embed", "in.fasta", "-o", "out.npz", "--resume")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 import pytest
@@ -201,7 +202,7 @@ def test_a_window_is_a_step_in_which_others_get_their_turn(records):
         long.inspect(replace(protein, sequence="A" * 60), "short", LOGITS, context=Recorder(stop_after=2))
     told = Recorder()
     list(long.embed([protein, records[0], replace(protein, id="twin")], "short", context=told))
-    assert [done for done, *_ in told.reports] == [*[2 * stop for _, stop in output.windows], 88]
+    assert [done for done, *_ in told.reports] == [8, *[8 + 2 * stop for _, stop in output.windows]]
 
 
 def test_how_long_proteins_are_read_is_part_of_a_vectors_key(records, monkeypatch):
@@ -356,7 +357,8 @@ def test_embedding_reports_residues(workbench, records):
     recorder = Recorder()
     twin = replace(records[0], id="twin")
     list(workbench.embed([*records, twin], "fake", context=recorder))
-    assert recorder.reports == [(16, 36, "residues"), (29, 36, "residues"), (36, 36, "residues")]
+    lengths = [7, 16, 13]  # the shortest first, and two with one pass
+    assert recorder.reports == [(done, 36, "residues") for done in accumulate(lengths)]
     list(workbench.embed([*records, ProteinRecord("new", "MMM")], "fake", context=recorder))
     assert recorder.reports[-1] == (31, 31, "residues")
 

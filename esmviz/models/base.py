@@ -6,7 +6,7 @@ No torch here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -45,6 +45,8 @@ WAYS_OUT: dict[Output, str] = {
 }
 N_SPECIAL = 2  # BOS and EOS of each protein
 
+Site = tuple[ProteinRecord, int]  # a residue of a protein, by its index
+
 _TOKEN_OF_BYTE = np.full(256, -1, dtype=np.int64)
 for _token in range(4, 29):  # the 20 amino acids and X B U Z O; gaps and dots are no residues
     _TOKEN_OF_BYTE[ord(VOCABULARY[_token])] = _token
@@ -63,9 +65,9 @@ class Backend(Protocol):
         ...
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield, batch by batch, positions (k,) and the logits (k, A) at each when that residue is masked.
+        """Yield, batch by batch, which sites (k,) and the logits (k, A) at each when that residue alone is masked.
 
         A batch may be empty: a step at which nothing is ready yet, and at which the caller may stop.
         """
@@ -218,6 +220,19 @@ def check_length(
         f"{record.id} has {len(record)} residues; {spec.name} takes at most {spec.max_residues}.",
         f"Models that take it: {', '.join(able)}." if able else "",
     )
+
+
+def sites(record: ProteinRecord, positions: Iterable[int] | None = None) -> list[Site]:
+    """Residues of a protein, all of them when no positions are given."""
+    return [(record, position) for position in (range(len(record)) if positions is None else positions)]
+
+
+def check_sites(sites: Sequence[Site], spec: ModelSpec) -> None:
+    """Refuse a protein that is longer than the model takes; a residue that it does not have is a mistake of the caller."""
+    for record, position in sites:
+        check_length(record, spec)
+        if not 0 <= position < len(record):
+            raise ValueError(f"{record.id} has no residue with index {position}.")
 
 
 def check_records(records: Sequence[ProteinRecord], request: Request, spec: ModelSpec) -> None:

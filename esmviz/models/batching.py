@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise, starmap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from esmviz.errors import OutOfMemoryError
@@ -36,15 +35,16 @@ def packs(lengths: Sequence[int], max_tokens: int) -> Iterator[range]:
         yield range(start, len(lengths))
 
 
-def first_alone(count: int, step: int) -> Iterator[range]:
-    """Cut so many passes into batches, the first of one: somebody waits for the first result, and for all in the end.
+def first_alone(others: Iterable[range]) -> Iterator[range]:
+    """A row of one before the rows of the others: somebody waits for the first result, and for all in the end.
 
     Examples
     --------
-    >>> list(first_alone(8, 4)), list(first_alone(0, 4))
-    ([range(0, 1), range(1, 5), range(5, 8)], [])
+    >>> list(first_alone([range(0, 4), range(4, 6)]))
+    [range(0, 1), range(1, 5), range(5, 7)]
     """
-    return starmap(range, pairwise(sorted({0, *range(1, count, step), count})))
+    yield range(1)
+    yield from (range(row.start + 1, row.stop + 1) for row in others)
 
 
 def halving(

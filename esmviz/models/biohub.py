@@ -16,7 +16,9 @@ from esmviz.models import esm_package
 from esmviz.models.base import (
     AMINO_ACID_TOKENS,
     MASK,
+    Site,
     check_records,
+    check_sites,
     read_only,
     resolve_layers,
     tokens,
@@ -62,11 +64,12 @@ class BiohubBackend:
         return self._run(records, request)
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield positions one at a time, and the logits there without that residue."""
-        check_records([record], Request(logits=True), self.spec)
-        return self._run_masked(record, np.asarray(positions, dtype=np.int64))
+        """Yield sites one at a time, and the logits there without that residue."""
+        check_records([record for record, _ in sites], Request(logits=True), self.spec)
+        check_sites(sites, self.spec)
+        return self._run_masked(sites)
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         for record in records:
@@ -74,15 +77,13 @@ class BiohubBackend:
                 output = self._output(tokens(record), request)
             yield output
 
-    def _run_masked(
-        self, record: ProteinRecord, positions: IntArray
-    ) -> Iterator[tuple[IntArray, FloatArray]]:
-        for position in positions:
+    def _run_masked(self, sites: Sequence[Site]) -> Iterator[tuple[IntArray, FloatArray]]:
+        for index, (record, position) in enumerate(sites):
             ids = tokens(record)
             ids[position + 1] = MASK
             with blaming(record):
                 logits = self._logits(self._ask(ids, sequence=True), len(ids))
-            yield np.array([position]), read_only(logits[position][None])
+            yield np.array([index]), read_only(logits[position][None])
 
     def _output(self, ids: IntArray, request: Request) -> ModelOutput:
         layers = resolve_layers(request.layers, self.spec)

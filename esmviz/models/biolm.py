@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from esmviz.errors import ServiceError
-from esmviz.models.base import check_records, read_only, resolve_layers
+from esmviz.models.base import Site, check_records, check_sites, read_only, resolve_layers
 from esmviz.models.courier import Courier, parsed
 from esmviz.models.hosted import PRECISION, Server
 from esmviz.models.replies import ABOUT_PROTEINS, blaming, by_amino_acid, naming, numbers
@@ -60,17 +60,18 @@ class BiolmBackend:
         return self._run(records, request)
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield positions and the logits there without that residue, one request at a time."""
-        check_records([record], Request(logits=True), self.spec)
-        return self._run_masked(record, np.asarray(positions, dtype=np.int64))
+        """Yield which sites and the logits there without that residue, one request at a time."""
+        check_records([record for record, _ in sites], Request(logits=True), self.spec)
+        check_sites(sites, self.spec)
+        return self._run_masked(sites)
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
-        for batch in self._batches(records, request):
-            yield from self._outputs(batch, request)
+        for batch in self._batches([self._size(len(record), request) for record in records]):
+            yield from self._outputs(records[batch.start : batch.stop], request)
 
-    def _outputs(self, batch: list[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
+    def _outputs(self, batch: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         """Of a batch; where the server refuses it, of its proteins one by one, so that only the culprit fails."""
         items = [{"sequence": record.sequence} for record in batch]
         try:
@@ -87,31 +88,28 @@ class BiolmBackend:
                 output = self._output(record, request, result)
             yield output
 
-    def _run_masked(
-        self, record: ProteinRecord, positions: IntArray
-    ) -> Iterator[tuple[IntArray, FloatArray]]:
-        step = max(1, min(self.most_items, MOST_NUMBERS // (len(record) * len(AMINO_ACIDS))))
-        for first in range(0, len(positions), step):
-            some = positions[first : first + step]
-            masked = [f"{record.sequence[:i]}<mask>{record.sequence[i + 1 :]}" for i in some]
-            with naming(record.id):
-                results = self._ask("predict", [{"sequence": text} for text in masked])
-                logits = [_logits(result, len(record))[i] for i, result in zip(some, results, strict=True)]
-            yield some, read_only(np.stack(logits))
+    def _run_masked(self, sites: Sequence[Site]) -> Iterator[tuple[IntArray, FloatArray]]:
+        for batch in self._batches([len(record) * len(AMINO_ACIDS) for record, _ in sites]):
+            some = sites[batch.start : batch.stop]
+            first, last = some[0][0].id, some[-1][0].id
+            with naming(first if first == last else f"{first} to {last}"):
+                results = self._ask("predict", [{"sequence": _masked(*site)} for site in some])
+                logits = [
+                    _logits(result, len(record))[position]
+                    for (record, position), result in zip(some, results, strict=True)
+                ]
+            yield np.arange(batch.start, batch.stop), read_only(np.stack(logits))
 
-    def _batches(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[list[ProteinRecord]]:
-        """As many as the server takes and one reply should hold, at least one."""
-        batch: list[ProteinRecord] = []
-        held = 0
-        for record in records:
-            size = self._size(len(record), request)
-            if batch and (len(batch) == self.most_items or held + size > MOST_NUMBERS):
-                yield batch
-                batch, held = [], 0
-            batch.append(record)
+    def _batches(self, sizes: Sequence[int]) -> Iterator[range]:
+        """As many as the server takes and one reply should hold, at least one; ``sizes`` are numbers in the reply."""
+        start, held = 0, 0
+        for index, size in enumerate(sizes):
+            if index > start and (index - start == self.most_items or held + size > MOST_NUMBERS):
+                yield range(start, index)
+                start, held = index, 0
             held += size
-        if batch:
-            yield batch
+        if sizes:
+            yield range(start, len(sizes))
 
     def _size(self, n: int, request: Request) -> int:
         """Numbers in the reply for a protein of so many residues."""
@@ -212,6 +210,10 @@ class BiolmBackend:
             case {"properties": {"items": {"maxItems": int(limit)}}} if limit > 0:
                 return limit
         return MOST_ITEMS
+
+
+def _masked(record: ProteinRecord, position: int) -> str:
+    return f"{record.sequence[:position]}<mask>{record.sequence[position + 1 :]}"
 
 
 def _needs_residues(request: Request) -> bool:

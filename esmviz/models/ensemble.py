@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from esmviz.models.base import Backend, ModelStatus, check_length, check_request, read_only
+from esmviz.models.base import Backend, ModelStatus, Site, check_length, check_request, check_sites, read_only
 from esmviz.models.batching import PACK_TOKENS, packs
 from esmviz.types import (
     AMINO_ACIDS,
@@ -90,17 +90,14 @@ class EnsembleBackend:
         return self._run(records, request)
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield positions (k,) and the logits (k, A) at each when that residue alone is masked; k is 0 after a batch
+        """Yield which sites (k,) and the logits (k, A) at each when that residue alone is masked; k is 0 after a batch
         of any member but the last.
         """
         check_request(Request(logits=True), self.spec)
-        check_length(record, self.spec)
-        for position in positions:
-            if not 0 <= position < len(record):
-                raise ValueError(f"{record.id} has no residue with index {position}.")
-        return self._run_masked(record, positions, precision)
+        check_sites(sites, self.spec)
+        return self._run_masked(sites, precision)
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         lengths = [len(record) + 2 for record in records]
@@ -119,20 +116,21 @@ class EnsembleBackend:
             start, forwards = start + n, not forwards
 
     def _run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision
+        self, sites: Sequence[Site], precision: Precision
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         nothing = np.zeros(0, dtype=np.int64), read_only(np.zeros((0, len(AMINO_ACIDS))))
+        lengths = [len(record) + 2 for record, _ in sites]
         start, forwards = 0, False
-        while start < len(positions):
-            some = positions[start : start + max(1, self._turn() // (len(record) + 2))]
+        while start < len(sites):
+            some = sites[start : start + len(next(packs(lengths[start:], self._turn())))]
             sums = np.zeros((len(some), len(AMINO_ACIDS)))
             for name in self._order(forwards):
                 done = 0
-                for found, logits in self._models.backend(name).run_masked(record, some, precision):
+                for found, logits in self._models.backend(name).run_masked(some, precision):
                     rows = slice(done, done + len(found))
                     sums[rows] += _log_softmax(logits)
                     done = rows.stop
-                    yield (found, self._mean(sums[rows])) if name == self._last(forwards) else nothing
+                    yield (found + start, self._mean(sums[rows])) if name == self._last(forwards) else nothing
             start, forwards = start + len(some), not forwards
 
     def _turn(self) -> int:

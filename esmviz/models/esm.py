@@ -41,11 +41,11 @@ class EsmBlock:
     down: Linear
 
     @classmethod
-    def of(cls, weights: Weights, eps: float) -> EsmBlock:
+    def of(cls, weights: Weights, d_head: int, eps: float) -> EsmBlock:
         own = weights.under("attention")
         return cls(
             own.norm("LayerNorm", eps),
-            own.linear("self.query", "self.key", "self.value"),
+            own.query_key_value("self.query", "self.key", "self.value", d_head=d_head),
             own.linear("output.dense"),
             weights.norm("LayerNorm", eps),
             weights.linear("intermediate.dense"),
@@ -54,11 +54,10 @@ class EsmBlock:
 
     def __call__(self, x: Tensor, turn: Rotation | None, n_heads: int, pack: Pack, layer: int) -> Tensor:
         heads = self.query_key_value(self.before_attention(x)).view(len(x), 3, n_heads, -1)
-        query, key, value = heads.unbind(1)
-        if turn is not None:
-            query, key = turn(query), turn(key)
+        query_key = heads[:, :2] if turn is None else turn(heads[:, :2])
+        query, key, value = query_key[:, 0], query_key[:, 1], heads[:, 2]
         x = x + self.mixed(attend(query, key, value, pack=pack, layer=layer))
-        return x + self.down(F.gelu(self.up(self.before_feed_forward(x))))
+        return x + self.down(self.up.gelu(self.before_feed_forward(x)))
 
 
 @dataclass(eq=False)
@@ -86,6 +85,7 @@ class EsmNetwork:
     ) -> EsmNetwork:
         """From the settled config and all tensors of a checkpoint, which are taken out of ``tensors``."""
         eps, n_layers, weights = config["layer_norm_eps"], config["num_hidden_layers"], Weights(tensors)
+        d_head = config["hidden_size"] // config["num_attention_heads"]
         embeddings, encoder = weights.under("esm.embeddings"), weights.under("esm.encoder")
         words = embeddings.take("word_embeddings.weight")
         return cls(
@@ -96,7 +96,7 @@ class EsmNetwork:
             words=words,
             places=embeddings.find("position_embeddings.weight") if is_absolute(config) else None,
             norm_before=embeddings.norm("layer_norm", eps) if config["emb_layer_norm_before"] else None,
-            blocks=tuple(EsmBlock.of(encoder.under(f"layer.{i}"), eps) for i in range(n_layers)),
+            blocks=tuple(EsmBlock.of(encoder.under(f"layer.{i}"), d_head, eps) for i in range(n_layers)),
             norm_after=encoder.norm("emb_layer_norm_after", eps),
             language_head=_language_head(weights.under("lm_head"), words, eps),
             classifier=classifier(weights),

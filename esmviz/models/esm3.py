@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from esmviz.models.attention import Pack, attend
 from esmviz.models.base import BOS, EOS
-from esmviz.models.layers import Rotation, frequencies, rotation
+from esmviz.models.layers import Rotation, frequencies, pair_order, rotation
 
 
 class Esm3Network:
@@ -49,9 +49,10 @@ class Esm3Network:
         block = self._stack.blocks[layer - 1]
         attention = block.attn
         query, key, value = attention.layernorm_qkv(x).chunk(3, dim=-1)
+        pairs = pair_order(x.shape[1], x.shape[1] // self._n_heads).to(x.device)
         query, key, value = (
             one.unflatten(-1, (self._n_heads, -1))
-            for one in (attention.q_ln(query), attention.k_ln(key), value)
+            for one in (attention.q_ln(query)[:, pairs], attention.k_ln(key)[:, pairs], value)
         )
         context = attend(turn(query), turn(key), value, pack=pack, layer=layer)
         x = x + attention.out_proj(context) / block.scaling_factor

@@ -20,6 +20,7 @@ from esmviz.models.layers import (
     Weights,
     classifier,
     frequencies,
+    pair_order,
     recast,
     rotation,
 )
@@ -44,14 +45,16 @@ class EsmcBlock:
     down: Linear
 
     @classmethod
-    def of(cls, weights: Weights, n_layers: int) -> EsmcBlock:
-        own = weights.under("self_attn")
+    def of(cls, weights: Weights, n_layers: int, n_heads: int) -> EsmcBlock:
+        own, before = weights.under("self_attn"), weights.norm("input_layernorm", EPS)
+        d_head = len(before.weight) // n_heads
+        pairs = pair_order(len(before.weight), d_head)
         return cls(
             (n_layers / 36) ** 0.5,
-            weights.norm("input_layernorm", EPS),
-            own.linear("q_proj", "k_proj", "v_proj"),
-            own.norm("q_norm", EPS),
-            own.norm("k_norm", EPS),
+            before,
+            own.query_key_value("q_proj", "k_proj", "v_proj", d_head=d_head),
+            own.norm("q_norm", EPS).reordered(pairs),
+            own.norm("k_norm", EPS).reordered(pairs),
             own.linear("o_proj"),
             weights.norm("post_attention_layernorm", EPS),
             weights.linear("mlp.gate_proj", "mlp.up_proj"),
@@ -85,14 +88,18 @@ class EsmcNetwork:
     @classmethod
     def of(cls, config: Mapping[str, Any], tensors: dict[str, Tensor]) -> EsmcNetwork:
         """From the settled config and all tensors of a checkpoint, which are taken out of ``tensors``."""
-        weights, n_layers = Weights(tensors), config["num_hidden_layers"]
+        weights, n_layers, n_heads = (
+            Weights(tensors),
+            config["num_hidden_layers"],
+            config["num_attention_heads"],
+        )
         body, head = weights.under("esmc"), weights.under("lm_head")
         return cls(
             n_layers=n_layers,
-            n_heads=config["num_attention_heads"],
+            n_heads=n_heads,
             rotary_base=config["rope_theta"],
             words=body.take("embed_tokens.weight"),
-            blocks=tuple(EsmcBlock.of(body.under(f"layers.{i}"), n_layers) for i in range(n_layers)),
+            blocks=tuple(EsmcBlock.of(body.under(f"layers.{i}"), n_layers, n_heads) for i in range(n_layers)),
             norm=body.norm("norm", EPS),
             language_head=_language_head(head),
             classifier=classifier(weights),

@@ -12,8 +12,10 @@ from esmviz.errors import EsmvizError, UnknownModelError
 from esmviz.models.base import (
     Backend,
     ModelStatus,
+    Site,
     check_length,
     check_request,
+    check_sites,
     read_only,
     resolve_layers,
     tokens,
@@ -100,27 +102,25 @@ class FakeBackend:
         return self._run(records, request)
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield up to four positions at a time, and the logits there without that residue."""
+        """Yield up to four sites at a time, and the logits there without that residue."""
         self.n_calls += 1
         check_request(Request(logits=True), self.spec)
-        check_length(record, self.spec)
-        return self._run_masked(record, np.asarray(positions, dtype=np.int64))
+        check_sites(sites, self.spec)
+        return self._run_masked(sites)
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         for record in records:
             self._enter(record)
             yield self._output(record, request)
 
-    def _run_masked(
-        self, record: ProteinRecord, positions: IntArray
-    ) -> Iterator[tuple[IntArray, FloatArray]]:
-        for first in range(0, len(positions), 4):
-            self._enter(record)
-            some = positions[first : first + 4]
-            rows = [self._logits(record.sequence[:i] + "?" + record.sequence[i + 1 :])[i] for i in some]
-            yield some, read_only(np.stack(rows))
+    def _run_masked(self, sites: Sequence[Site]) -> Iterator[tuple[IntArray, FloatArray]]:
+        for first in range(0, len(sites), 4):
+            some = sites[first : first + 4]
+            self._enter(some[0][0])
+            rows = [self._logits(r.sequence[:i] + "?" + r.sequence[i + 1 :])[i] for r, i in some]
+            yield np.arange(first, first + len(some)), read_only(np.stack(rows))
 
     def _enter(self, record: ProteinRecord) -> None:
         self._before_each(record)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from esmviz.models import memory
-from esmviz.models.base import check_length, check_request, tokens
+from esmviz.models.base import Site, check_length, check_request, tokens
 from esmviz.models.batching import halving
 from esmviz.models.fold_memory import check_fold
 from esmviz.types import (
@@ -83,7 +83,7 @@ class FoldingBackend:
         return (self.fold(record) for record in records)
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Refused: a model that folds gives no logits."""
         check_request(Request(logits=True), self.spec)

@@ -23,7 +23,31 @@ class Linear:
     bias: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+        return _in_one_pass(x, self, "none") if _can_fuse(x) else F.linear(x, self.weight, self.bias)
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """The map, then the exact gelu: Hendrycks and Gimpel 2016, arXiv:1606.08415."""
+        return _in_one_pass(x, self, "gelu") if _can_fuse(x) else F.gelu(F.linear(x, self.weight, self.bias))
+
+    def reordered(self, order: Tensor) -> Linear:
+        """The same map with its outputs in another order."""
+        return Linear(self.weight[order], None if self.bias is None else self.bias[order])
+
+
+def _can_fuse(x: Tensor) -> bool:
+    return (
+        x.dtype == torch.bfloat16
+        and x.device.type == "cpu"
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+def _in_one_pass(x: Tensor, linear: Linear, then: str) -> Tensor:
+    """oneDNN's product with bias and gelu added on the way out, as torch.compile uses it; ``F.linear`` first writes the
+    bias into the whole result, and gelu reads and writes it once more.
+    """
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, then, [], "none")
+    return result
 
 
 @dataclass(frozen=True)
@@ -37,6 +61,10 @@ class Norm:
     def __call__(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
+    def reordered(self, order: Tensor) -> Norm:
+        """The norm of channels in another order."""
+        return Norm(self.weight[order], None if self.bias is None else self.bias[order], self.eps)
+
 
 @dataclass(frozen=True)
 class LanguageHead:
@@ -47,7 +75,7 @@ class LanguageHead:
     decoder: Linear
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.decoder(self.norm(F.gelu(self.dense(x))))
+        return self.decoder(self.norm(self.dense.gelu(x)))
 
 
 @dataclass(frozen=True)
@@ -92,6 +120,13 @@ class Weights:
         biases = [bias for name in names if (bias := self.find(f"{name}.bias")) is not None]
         return Linear(_joined(weights), _joined(biases) if biases else None)
 
+    def query_key_value(self, *names: str, d_head: int) -> Linear:
+        """The three maps into the heads as one, pairs of queries and keys as ``Rotation`` wants them."""
+        joined = self.linear(*names)
+        width = len(joined.weight) // 3
+        pairs = pair_order(width, d_head)
+        return joined.reordered(torch.cat([pairs, width + pairs, torch.arange(2 * width, 3 * width)]))
+
     def norm(self, name: str, eps: float) -> Norm:
         """A layer norm."""
         return Norm(self.take(f"{name}.weight"), self.find(f"{name}.bias"), eps)
@@ -122,29 +157,39 @@ def recast(part: Any, how: Callable[[Tensor], Tensor]) -> Any:
 
 @dataclass(frozen=True)
 class Rotation:
-    """Cosine and sine of each token's rotary angles, (tokens, 1, d / 2), float32.
+    """Rotary turn of each token: (tokens, 1, d / 2) complex numbers of length 1, from float32 angles.
 
     Angles are float32 whatever the weights are: a frequency in bfloat16 would be off by radians a thousand residues
-    on. RoFormer, Su et al. 2021, arXiv:2104.09864, with the two halves of a head as the pairs, as in ESM-2.
+    on. RoFormer, Su et al. 2021, arXiv:2104.09864. ESM pairs the two halves of a head; here the pairs are neighbours
+    (``pair_order``), so that a pair is a complex number and its turn one product.
     """
 
-    cosine: Tensor
-    sine: Tensor
+    turns: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Heads (tokens, H, d) turned, in their own precision."""
-        first, second = x.float().chunk(2, dim=-1)
-        turned = torch.empty_like(x)
-        half = x.shape[-1] // 2
-        turned[..., :half] = first * self.cosine - second * self.sine
-        turned[..., half:] = second * self.cosine + first * self.sine
-        return turned
+        """Heads (tokens, ..., H, d) of neighbouring pairs turned, in float32; may work in place."""
+        pairs = torch.view_as_complex(x.float().view(*x.shape[:-1], -1, 2))
+        turns = self.turns.view(len(x), *[1] * (x.dim() - 2), -1)
+        return torch.view_as_real(pairs.mul_(turns)).flatten(-2)
+
+
+def pair_order(width: int, d_head: int) -> Tensor:
+    """Where each of ``width`` channels comes from, so that what ESM turns together is next to each other.
+
+    Queries and keys in the same new order have the products that they had.
+
+    Examples
+    --------
+    >>> pair_order(8, 4).tolist()
+    [0, 2, 1, 3, 4, 6, 5, 7]
+    """
+    return torch.arange(width).view(-1, 2, d_head // 2).transpose(1, 2).flatten()
 
 
 def rotation(positions: Tensor, frequencies: Tensor) -> Rotation:
     """Rotation of tokens at ``positions`` (tokens,)."""
     angles = positions[:, None, None].float() * frequencies.to(positions.device)
-    return Rotation(angles.cos(), angles.sin())
+    return Rotation(torch.polar(torch.ones_like(angles), angles))
 
 
 def frequencies(d_head: int, base: float) -> Tensor:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,8 +16,10 @@ from torch import Tensor
 from esmviz.errors import ModelUnavailableError, OutputNotProvidedError
 from esmviz.models import memory
 from esmviz.models.attention import Pack, filled_up
-from esmviz.models.base import MASK, check_length, check_request, read_only, resolve_layers, tokens
+from esmviz.models.base import MASK, Site, check_length, check_request, check_sites, read_only, tokens
 from esmviz.models.batching import PACK_TOKENS, first_alone, halving, packs
+from esmviz.models.crew import crew
+from esmviz.models.kept import Kept
 from esmviz.models.network import Network, amino_acid_logits, predictions
 from esmviz.models.precision import DTYPES, asked, effective
 from esmviz.models.probes import Accumulator, accumulator
@@ -24,11 +29,12 @@ from esmviz.types import (
     IntArray,
     ModelOutput,
     ModelSpec,
-    Pooling,
     Precision,
     ProteinRecord,
     Request,
 )
+
+R = TypeVar("R")
 
 
 class TransformerBackend:
@@ -84,38 +90,66 @@ class TransformerBackend:
         return self._run(records, request)
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield positions (k,) and the logits (k, A) at each when that residue alone is masked."""
-        check_request(Request(logits=True), self.spec)
-        check_length(record, self.spec)
-        for position in positions:
-            if not 0 <= position < len(record):
-                raise ValueError(f"{record.id} has no residue with index {position}.")
-        return self._run_masked(record, positions, Request(logits=True, precision=precision))
+        """Yield, batch by batch, which sites (k,) and the logits (k, A) at each when that residue alone is masked.
+
+        Sites of one protein or of several share rows.
+        """
+        request = Request(logits=True, precision=precision)
+        check_request(request, self.spec)
+        check_sites(sites, self.spec)
+        return self._run_masked(sites, request)
 
     def _run(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[ModelOutput]:
         network, precision = self._network(request)
-        for rows in packs([len(record) + 2 for record in records], self._max_tokens):
-            yield from halving(
-                records[rows.start : rows.stop],
+
+        def compute(row: range) -> list[ModelOutput]:
+            return halving(
+                records[row.start : row.stop],
                 lambda some: self._forward(network, some, request, precision),
-                lambda record: f"{record.id} ({len(record)} residues)",
+                _described,
             )
 
-    def _run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], request: Request
-    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        for outputs in self._in_waves(records, self._rows(records), request, compute):
+            yield from outputs
+
+    def _run_masked(self, sites: Sequence[Site], request: Request) -> Iterator[tuple[IntArray, FloatArray]]:
         network, _ = self._network(request)
-        step = max(1, self._max_tokens // (len(record) + 2))
-        for batch in first_alone(len(positions), step):
-            some = np.asarray(positions[batch.start : batch.stop], dtype=np.int64)
-            rows = halving(
-                some,  # type: ignore[arg-type]  # an array is sliced and measured like a sequence
-                lambda part: self._forward_masked(network, record, np.asarray(part)),
-                lambda position: f"{record.id} ({len(record)} residues)",
+        records = [record for record, _ in sites]
+
+        def compute(row: range) -> tuple[range, list[NDArray[np.float32]]]:
+            return row, halving(
+                sites[row.start : row.stop],
+                lambda some: self._forward_masked(network, some),
+                lambda site: _described(site[0]),
             )
-            yield some, read_only(np.stack(rows))
+
+        rows = first_alone(self._rows(records[1:])) if sites else ()
+        for row, logits in self._in_waves(records, rows, request, compute):
+            yield np.arange(row.start, row.stop), read_only(np.stack(logits))
+
+    def _rows(self, records: Sequence[ProteinRecord]) -> Iterator[range]:
+        return packs([len(record) + 2 for record in records], self._max_tokens)
+
+    def _in_waves(
+        self,
+        records: Sequence[ProteinRecord],
+        rows: Iterable[range],
+        request: Request,
+        compute: Callable[[range], R],
+    ) -> Iterator[R]:
+        """What ``compute`` gives of each row, in order. On a processor rows run side by side, as many as it has cores,
+        where their memory is free.
+        """
+        team = crew() if self.device == "cpu" else None
+        waiting = iter(rows)
+        while wave := list(islice(waiting, team.size if team else 1)):
+            together = [records[index] for row in wave for index in row]
+            if team is None or len(wave) == 1 or not self._fits(together, request):
+                yield from map(compute, wave)
+            else:
+                yield from (done.result() for done in team.together([partial(compute, row) for row in wave]))
 
     def _network(self, request: Request) -> tuple[Network, str]:
         """The network and the precision of a request. Where ``auto`` finds no room for a copy it is float32, for as
@@ -145,12 +179,14 @@ class TransformerBackend:
             copy = original.to(DTYPES[precision]) if fits else None
         return copy
 
+    def _fits(self, records: Sequence[ProteinRecord], request: Request) -> bool:
+        return memory.run_bytes(self.spec, records, request) <= memory.free_bytes(self.device)
+
     def _check_memory(self, records: Sequence[ProteinRecord], request: Request) -> None:
         """Linux promises memory that it does not have and ends the process later; a GPU says so at once."""
-        if self.device == "cpu":
+        if self.device == "cpu" and not self._fits(records, request):
             needed, free = memory.run_bytes(self.spec, records, request), memory.free_bytes(self.device)
-            if needed > free:
-                raise MemoryError(f"about {memory.gibibytes(needed)} needed, {memory.gibibytes(free)} free")
+            raise MemoryError(f"about {memory.gibibytes(needed)} needed, {memory.gibibytes(free)} free")
 
     @torch.inference_mode()
     def _forward(
@@ -161,7 +197,7 @@ class TransformerBackend:
             tuple(len(record) + 2 for record in records),
             tuple(self._probes(network, record, request) for record in records),
         )
-        kept = _Kept(request, self.spec, pack)
+        kept = Kept(request, self.spec, pack)
         ids = np.concatenate([tokens(record) for record in records])
         last = self._forward_to(network, ids, pack, kept, _last_block(network, request, kept, pack))
         logits = amino_acid_logits(network, last).cpu().numpy() if request.logits else None
@@ -188,7 +224,7 @@ class TransformerBackend:
         return [read_only(each.cpu().numpy()) for each in found]
 
     def _forward_to(
-        self, network: Network, ids: NDArray[np.int64], pack: Pack, kept: _Kept | None, last_block: int
+        self, network: Network, ids: NDArray[np.int64], pack: Pack, kept: Kept | None, last_block: int
     ) -> Tensor:
         """Run the blocks up to one, keeping the layers asked for on the way."""
         positions = np.concatenate([np.arange(length) for length in pack.lengths])
@@ -212,17 +248,15 @@ class TransformerBackend:
         return x
 
     @torch.inference_mode()
-    def _forward_masked(
-        self, network: Network, record: ProteinRecord, positions: NDArray[np.int64]
-    ) -> list[NDArray[np.float32]]:
-        """Logits (A,) at each of k positions, from k copies of a protein of which each has one residue masked."""
-        self._check_memory([record] * len(positions), Request(logits=True))
-        ids = tokens(record)
-        copies = np.tile(ids, (len(positions), 1))
-        copies[np.arange(len(positions)), positions + 1] = MASK
-        pack = Pack((len(ids),) * len(positions))
-        x = self._forward_to(network, copies.ravel(), pack, None, network.n_layers)
-        at = torch.from_numpy(np.arange(len(positions)) * len(ids) + positions + 1).to(self.device)
+    def _forward_masked(self, network: Network, sites: Sequence[Site]) -> list[NDArray[np.float32]]:
+        """Logits (A,) at each site, from a copy of its protein in which it alone is masked."""
+        self._check_memory([record for record, _ in sites], Request(logits=True))
+        copies = [tokens(record) for record, _ in sites]
+        for copy, (_, position) in zip(copies, sites, strict=True):
+            copy[position + 1] = MASK
+        pack = Pack(tuple(map(len, copies)))
+        x = self._forward_to(network, np.concatenate(copies), pack, None, network.n_layers)
+        at = [start + position + 1 for (start, _), (_, position) in zip(pack.bounds, sites, strict=True)]
         return list(amino_acid_logits(network, x[at]).cpu().numpy())
 
     def _probes(self, network: Network, record: ProteinRecord, request: Request) -> list[Accumulator]:
@@ -238,52 +272,13 @@ class TransformerBackend:
         ]
 
 
-def _last_block(network: Network, request: Request, kept: _Kept, pack: Pack) -> int:
+def _described(record: ProteinRecord) -> str:
+    return f"{record.id} ({len(record)} residues)"
+
+
+def _last_block(network: Network, request: Request, kept: Kept, pack: Pack) -> int:
     """Blocks beyond the last one that somebody asked for are not run."""
     if request.logits or request.predictions:
         return network.n_layers
     probed = (max(probe.layers) for probes in pack.probes for probe in probes)
     return max(*kept.layers, *probed, 0, 0)
-
-
-class _Kept:
-    """Hidden states that a request keeps, gathered while the network runs: pooled, whole, or both."""
-
-    def __init__(self, request: Request, spec: ModelSpec, pack: Pack) -> None:
-        self.layers = resolve_layers(request.layers, spec)
-        self._pooling = request.pooling
-        self._keeps_residues = request.keep_residues or request.pooling is None
-        self._bounds = pack.bounds
-        self._pooled: dict[int, NDArray[np.float32]] = {}
-        self._hidden: dict[int, NDArray[np.float32]] = {}
-
-    def take(self, layer: int, x: Tensor) -> None:
-        """Keep what is wanted of the states (tokens, D) after a layer."""
-        if layer not in self.layers:
-            return
-        if self._pooling is not None:
-            rows = [_pool(x[start:stop], self._pooling) for start, stop in self._bounds]
-            self._pooled[layer] = torch.stack(rows).cpu().numpy()
-        if self._keeps_residues:
-            self._hidden[layer] = x.float().cpu().numpy()
-
-    def pooled(self, index: int) -> FloatArray | None:
-        """Vectors (n, D) of one protein."""
-        if not self._pooled:
-            return None
-        return read_only(np.stack([self._pooled[layer][index] for layer in self.layers]))
-
-    def hidden(self, index: int) -> FloatArray | None:
-        """States (n, L, D) of one protein's residues."""
-        if not self._hidden:
-            return None
-        start, stop = self._bounds[index]
-        return read_only(np.stack([self._hidden[layer][start + 1 : stop - 1] for layer in self.layers]))
-
-
-def _pool(x: Tensor, how: Pooling) -> Tensor:
-    """Vector (D,) of one protein from the states (L + 2, D) of its tokens."""
-    if how == "bos":
-        return x[0].float()
-    residues = x[1:-1].float()
-    return residues.mean(0) if how == "mean" else residues.amax(0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, starmap
 
 import numpy as np
 
 from esmviz.errors import SequenceTooLongError
-from esmviz.models.base import Backend, check_request, outputs_of, read_only
-from esmviz.models.windows import PairMean, ResidueMean, most_central, windowing
+from esmviz.models.base import Backend, Site, check_request, check_sites, outputs_of, read_only
+from esmviz.models.windows import PairMean, ResidueMean, Windowing, most_central, windowing
 from esmviz.types import (
     ContactHead,
     FloatArray,
@@ -72,21 +72,11 @@ class WindowedBackend:
         return self._steps(records, request)
 
     def run_masked(
-        self, record: ProteinRecord, positions: Sequence[int], precision: Precision = "float32"
+        self, sites: Sequence[Site], precision: Precision = "float32"
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield positions (k,) and the logits (k, A) there, each masked in the window where it is most central."""
-        windows = self.windowing.windows(len(record))
-        if not windows:
-            yield from self.backend.run_masked(record, positions, precision)
-            return
-        asked = np.asarray(positions, dtype=np.int64)
-        home = most_central(windows)[asked]
-        for index, (start, stop) in enumerate(windows):
-            here = asked[home == index]
-            if len(here):
-                piece = _piece(record, start, stop)
-                for some, logits in self.backend.run_masked(piece, here - start, precision):
-                    yield np.asarray(some) + start, logits
+        """Yield which sites (k,) and the logits (k, A) there, each masked in the window where it is most central."""
+        check_sites(sites, replace(self.spec, max_residues=None))
+        return self.backend.run_masked(list(starmap(_Homes(self.windowing), sites)), precision)
 
     def _steps(self, records: Sequence[ProteinRecord], request: Request) -> Iterator[Step]:
         first = 0
@@ -221,6 +211,29 @@ def _of_a_window(request: Request) -> Request:
 
 def _frozen(array: FloatArray | None) -> FloatArray | None:
     return None if array is None else read_only(array)
+
+
+class _Homes:
+    """Where each residue of a protein is most central: a window, cut out once, or the whole protein."""
+
+    def __init__(self, windowing: Windowing) -> None:
+        self._windowing = windowing
+        self._record: ProteinRecord | None = None
+        self._pieces: list[tuple[int, ProteinRecord]] = []  # with the residue that each begins at
+        self._homes: IntArray = np.zeros(0, dtype=np.int64)
+
+    def __call__(self, record: ProteinRecord, position: int) -> Site:
+        if record is not self._record:
+            windows = self._windowing.windows(len(record))
+            self._record, self._pieces = (
+                record,
+                [(start, _piece(record, start, stop)) for start, stop in windows],
+            )
+            self._homes = most_central(windows) if windows else self._homes
+        if not self._pieces:
+            return record, position
+        start, piece = self._pieces[self._homes[position]]
+        return piece, position - start
 
 
 def _piece(record: ProteinRecord, start: int, stop: int) -> ProteinRecord:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esmviz.models.base import AMINO_ACID_TOKENS
+from esmviz.models.base import AMINO_ACID_TOKENS, sites
 from esmviz.models.cache import ModelCache
 from esmviz.types import AMBIGUOUS, AMINO_ACIDS, ContactHead, KeepHeads, ProteinRecord, Request
 
@@ -71,7 +71,7 @@ def test_every_output_equals_fair_esm(backend, files, number):
         near(np.stack([found.probes[probe.key] for probe in heads]), expected["attentions"])
         if has_contacts:
             near(found.probes["contacts"], expected["contacts"])
-        [(_, masked)] = backend.run_masked(record, [MASKED])
+        [(_, masked)] = backend.run_masked(sites(record, [MASKED]))
         near(masked[0], expected["masked"][list(AMINO_ACID_TOKENS)])
         assert expected["attentions"].max() > 0.3  # far from uniform, or the comparison says little
 

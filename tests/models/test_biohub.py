@@ -10,6 +10,7 @@ import pytest
 
 from esmviz.errors import ModelUnavailableError, OutputNotProvidedError, ServiceError
 from esmviz.models import esm_package
+from esmviz.models.base import sites
 from esmviz.models.hosted import Server, of_biohub
 from esmviz.types import ContactHead, KeepHeads, ProteinRecord, Request
 
@@ -51,7 +52,7 @@ def test_the_request_is_what_the_server_documents(hosted, family):
 def test_masked_marginals_equal_those_behind_it(hosted):
     remote, server = hosted("biohub", "esmc")
     ours, true = (
-        np.concatenate([x for _, x in backend.run_masked(RECORDS[0], [4, 0, 9])])
+        np.concatenate([x for _, x in backend.run_masked(sites(RECORDS[0], [4, 0, 9]))])
         for backend in (remote, server.backend)
     )
     np.testing.assert_allclose(ours, true, atol=1e-6)

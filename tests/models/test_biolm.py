@@ -7,6 +7,7 @@ import pytest
 
 from esmviz.errors import OutputNotProvidedError, ProteinRefusedError, SequenceTooLongError, ServiceError
 from esmviz.models import biolm
+from esmviz.models.base import sites
 from esmviz.models.biolm import BiolmBackend
 from esmviz.models.hosted import of_biolm
 from esmviz.types import ContactHead, ProteinRecord, Request
@@ -63,7 +64,7 @@ def test_masked_marginals_equal_those_behind_it(hosted):
     remote, server = hosted("biolm", "esmc")
     record, positions = RECORDS[-1], [0, 17, 5, 3, 2, 9, 10, 11, 12]
     ours, true = (
-        np.concatenate([x for _, x in backend.run_masked(record, positions)])
+        np.concatenate([x for _, x in backend.run_masked(sites(record, positions))])
         for backend in (remote, server.backend)
     )
     np.testing.assert_allclose(ours, true, atol=1e-6)
@@ -218,7 +219,7 @@ def test_too_long_and_unreadable_proteins_are_not_sent(hosted):
     with pytest.raises(SequenceTooLongError):
         remote.run([ProteinRecord("long", "A" * 2044)], Request(logits=True))
     with pytest.raises(SequenceTooLongError):
-        remote.run_masked(ProteinRecord("long", "A" * 2044), [0])
+        remote.run_masked(sites(ProteinRecord("long", "A" * 2044), [0]))
     assert server.asked == []
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from esmviz.errors import InvalidSequenceError, OutputNotProvidedError
-from esmviz.models.base import AMINO_ACID_TOKENS, VOCABULARY, Backend, tokens
+from esmviz.models.base import AMINO_ACID_TOKENS, VOCABULARY, Backend, sites, tokens
 from esmviz.models.catalog import MINI_FOLDER
 from esmviz.types import (
     AMBIGUOUS,
@@ -179,17 +179,27 @@ def test_negative_layers_count_from_the_last(backend):
 def test_masked_positions_come_once_each(backend):
     record = RECORDS[0]
     wanted = [5, 0, 29]
-    batches = list(backend.run_masked(record, wanted))
-    assert [int(p) for positions, _ in batches for p in positions] == wanted
-    for positions, logits in batches:
-        assert logits.shape == (len(positions), 20)
+    batches = list(backend.run_masked(sites(record, wanted)))
+    assert [int(index) for some, _ in batches for index in some] == [0, 1, 2]
+    for some, logits in batches:
+        assert logits.shape == (len(some), 20)
         assert logits.dtype == np.float32
         assert not logits.flags.writeable
 
 
+def test_positions_of_several_proteins_are_as_of_one(backend):
+    """They may share rows; what one protein's masks do to token dropout is no business of the next."""
+    wanted = [site for record in RECORDS for site in sites(record, {0, len(record) - 1})]
+    together = np.concatenate([rows for _, rows in backend.run_masked(wanted)])
+    alone = [next(rows for some, rows in backend.run_masked([site]) if len(some)) for site in wanted]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-4)
+    with pytest.raises(ValueError, match="no residue with index"):
+        list(backend.run_masked([(RECORDS[0], len(RECORDS[0]))]))
+
+
 def masked(backend, sequence, position):
     """Logits (20,) of one residue when it is masked."""
-    batches = backend.run_masked(ProteinRecord("p", sequence), [position])
+    batches = backend.run_masked(sites(ProteinRecord("p", sequence), [position]))
     [row] = np.concatenate([rows for _, rows in batches])
     return row
 
@@ -207,7 +217,7 @@ def test_the_masked_residue_is_hidden_and_no_letter_shifts_it(backend, letter):
 
 def test_no_records_give_no_outputs(backend):
     assert list(backend.run([], Request(logits=True))) == []
-    assert list(backend.run_masked(RECORDS[0], [])) == []
+    assert list(backend.run_masked(sites(RECORDS[0], []))) == []
 
 
 @pytest.mark.parametrize(

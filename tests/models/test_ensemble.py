@@ -15,7 +15,7 @@ from esmviz.errors import (
     SequenceTooLongError,
 )
 from esmviz.models import checkpoints, hub, memory
-from esmviz.models.base import AMINO_ACID_TOKENS, MASK, tokens
+from esmviz.models.base import AMINO_ACID_TOKENS, MASK, sites, tokens
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG, CORE
 from esmviz.models.ensemble import ROWS_OF_A_TURN, EnsembleBackend
@@ -50,8 +50,8 @@ def test_logits_are_the_mean_of_the_members_log_probabilities(backend, members, 
 
 def test_masked_logits_likewise(backend, members, mixed):
     record, positions = mixed[-1], [0, 24, 3, 10, 11]
-    batches = list(backend.run_masked(record, positions))
-    assert [int(p) for some, _ in batches for p in some] == positions
+    batches = list(backend.run_masked(sites(record, positions)))
+    assert [int(index) for some, _ in batches for index in some] == list(range(len(positions)))
     for position, logits in zip(positions, np.concatenate([rows for _, rows in batches]), strict=True):
         ids = tokens(record)
         ids[position + 1] = MASK
@@ -82,7 +82,7 @@ def test_members_take_turns_and_each_computes_once_a_turn(backend, cache_of_memb
 
 def test_one_may_stop_between_the_batches_of_any_member(backend, cache_of_members):
     cache_of_members.all_fit = False
-    steps = backend.run_masked(ProteinRecord("p", "MKVLAWGHDE" * 3), range(30))
+    steps = backend.run_masked(sites(ProteinRecord("p", "MKVLAWGHDE" * 3), range(30)))
     positions, logits = next(steps)
     assert (positions.shape, logits.shape) == ((0,), (0, 20))
     assert cache_of_members.asked == ["member-3"]
@@ -93,9 +93,9 @@ def test_nothing_is_computed_before_everything_is_checked(backend, cache_of_memb
     with pytest.raises(SequenceTooLongError, match="61 residues; together takes at most 60"):
         backend.run([ProteinRecord("p", "MKV"), too_long], LOGITS)
     with pytest.raises(SequenceTooLongError):
-        backend.run_masked(too_long, [0])
+        backend.run_masked(sites(too_long, [0]))
     with pytest.raises(ValueError, match="index 3"):
-        backend.run_masked(ProteinRecord("p", "MKV"), [3])
+        backend.run_masked(sites(ProteinRecord("p", "MKV"), [3]))
     for request in (Request(layers=(1,)), Request(probes=(KeepHeads(1, (0,)),))):
         with pytest.raises(OutputNotProvidedError):
             backend.run([ProteinRecord("p", "MKV")], request)
@@ -110,8 +110,8 @@ def test_long_proteins_run_in_windows(backend):
     assert output.windows[0] == (0, 60)
     [first] = backend.run([ProteinRecord("first", record.sequence[:60])], LOGITS)
     np.testing.assert_allclose(output.logits[0], first.logits[0], **CLOSE)  # no other window reaches so far
-    steps = list(windowed.run_masked(record, [0, 99]))
-    assert [int(position) for some, _ in steps for position in some] == [0, 99]
+    steps = list(windowed.run_masked(sites(record, [0, 99])))
+    assert [int(index) for some, _ in steps for index in some] == [0, 1]
 
 
 def test_revision_is_of_all_members_and_their_order(ensemble, cache_of_members):

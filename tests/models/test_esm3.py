@@ -9,7 +9,7 @@ import torch
 
 from esmviz.errors import CorruptCheckpointError, ModelUnavailableError, OutputNotProvidedError
 from esmviz.models import esm_package
-from esmviz.models.base import AMINO_ACID_TOKENS, MASK, tokens
+from esmviz.models.base import AMINO_ACID_TOKENS, MASK, sites, tokens
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG
 from esmviz.models.checkpoints import load
@@ -141,9 +141,9 @@ def test_geometric_attention_adds_nothing_without_coordinates(esm3_reference, mi
 
 def test_masked_logits_equal_one_by_one(esm3_backend, esm3_reference, mixed):
     record, positions = mixed[-1], [0, 24, 3, 10, 11]
-    batches = list(esm3_backend.run_masked(record, positions))
+    batches = list(esm3_backend.run_masked(sites(record, positions)))
     assert len(batches) > 1
-    assert [int(p) for some, _ in batches for p in some] == positions
+    assert [int(index) for some, _ in batches for index in some] == list(range(len(positions)))
     for position, logits in zip(positions, np.concatenate([rows for _, rows in batches]), strict=True):
         ids = tokens(record)
         ids[position + 1] = MASK

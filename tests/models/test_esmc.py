@@ -62,14 +62,14 @@ def by_the_package(model, record):
     return logits, states[:, 0, 1:-1], torch.stack(attention)[:, 0, :, 1:-1, 1:-1]
 
 
-def test_logits_states_and_attention_equal_the_package(package_model, backend, mixed):
+def test_logits_states_and_attention_equal_the_package(package_model, backend, mixed, assert_states_close):
     probes = tuple(KeepHeads(layer, tuple(range(HEADS))) for layer in range(1, LAYERS + 1))
     layers = tuple(range(LAYERS + 1))
     request = Request(logits=True, layers=layers, keep_residues=True, probes=probes)
     for record, output in zip(mixed, backend.run(mixed, request), strict=True):
         logits, states, attention = by_the_package(package_model, record)
         np.testing.assert_allclose(output.logits, logits, **CLOSE)
-        np.testing.assert_allclose(output.hidden_states, states, **CLOSE)
+        assert_states_close(output.hidden_states, states)
         for probe in probes:
             np.testing.assert_allclose(output.probes[probe.key], attention[probe.layer - 1], **CLOSE)
 

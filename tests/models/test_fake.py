@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from esmviz.errors import OutputNotProvidedError, SequenceTooLongError, UnknownModelError
-from esmviz.models.base import Backend
+from esmviz.models.base import Backend, sites
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.types import ContactHead, KeepHeads, OverHeads, ProteinRecord, Request, Rollout, Thumbnails
 
@@ -110,10 +110,10 @@ def test_probes_agree_with_the_heads(records):
 
 def test_masked_scan_covers_each_position_once_and_never_sees_its_letter():
     record, changed = ProteinRecord("p", "MKVLAWGH"), ProteinRecord("p", "MKVLCWGH")
-    seen, values = zip(*FakeBackend().run_masked(record, range(8), "float32"), strict=True)
+    seen, values = zip(*FakeBackend().run_masked(sites(record, range(8)), "float32"), strict=True)
     assert np.concatenate(seen).tolist() == list(range(8))
     at_four = np.concatenate(values)[4]
-    [(_, same)] = FakeBackend().run_masked(changed, [4], "float32")
+    [(_, same)] = FakeBackend().run_masked(sites(changed, [4]), "float32")
     np.testing.assert_array_equal(at_four, same[0])
 
 

@@ -15,6 +15,7 @@ from esmviz.errors import (
     OutputNotProvidedError,
 )
 from esmviz.models import fold_memory, memory
+from esmviz.models.base import sites
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG
 from esmviz.types import ProteinRecord, Request
@@ -161,7 +162,7 @@ def test_only_a_structure_is_given(cache):
     with pytest.raises(OutputNotProvidedError):
         cache.backend("one").run([PEPTIDE], Request(logits=True))
     with pytest.raises(OutputNotProvidedError):
-        cache.backend("one").run_masked(PEPTIDE, [0])
+        cache.backend("one").run_masked(sites(PEPTIDE, [0]))
 
 
 def test_progress_is_told_by_block_up_to_the_last(cache):

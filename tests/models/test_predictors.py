@@ -10,7 +10,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
-from esmviz.models.base import tokens
+from esmviz.models.base import sites, tokens
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG
 from esmviz.models.checkpoints import load
@@ -157,7 +157,7 @@ def test_there_are_no_logits_without_their_head(backend, mixed):
     with pytest.raises(OutputNotProvidedError, match="logits"):
         backend.run(mixed, Request(logits=True))
     with pytest.raises(OutputNotProvidedError, match="logits"):
-        backend.run_masked(mixed[0], [0])
+        backend.run_masked(sites(mixed[0], [0]))
 
 
 def test_a_masked_language_model_predicts_nothing(backends, mixed):

@@ -10,7 +10,7 @@ from esmviz.analysis.flow import rollout
 from esmviz.analysis.heads import head_statistic
 from esmviz.errors import OutOfMemoryError
 from esmviz.models import attention
-from esmviz.models.base import tokens
+from esmviz.models.base import sites, tokens
 from esmviz.models.transformer import TransformerBackend
 from esmviz.types import (
     ContactHead,
@@ -154,11 +154,11 @@ def test_a_row_that_runs_out_halfway_begins_anew(pair, mixed, monkeypatch):
 def test_a_masked_scan_that_runs_out_is_halved(pair, mixed, monkeypatch):
     backend = TransformerBackend(pair[0].spec, "r", pair[0]._networks["float32"], max_tokens=200)
     record = mixed[-1]
-    expected = list(backend.run_masked(record, range(len(record))))
+    expected = list(backend.run_masked(sites(record, range(len(record)))))
     monkeypatch.setattr(
         backend._networks["float32"], "block", short_of_memory(pair[0]._networks["float32"], 60, 2)
     )
-    halved = list(backend.run_masked(record, range(len(record))))
+    halved = list(backend.run_masked(sites(record, range(len(record)))))
     for (positions, ours), (same, whole) in zip(halved, expected, strict=True):
         np.testing.assert_array_equal(positions, same)
         close(ours, whole)
@@ -171,4 +171,4 @@ def test_one_copy_or_one_protein_that_does_not_fit_is_named(backends, mixed, mon
     with pytest.raises(OutOfMemoryError, match=r"p33-5 \(33 residues\) alone.*4000000000000000 bytes"):
         list(backend.run(mixed[1:], EVERYTHING))
     with pytest.raises(OutOfMemoryError, match=r"p33-5 \(33 residues\) alone"):
-        list(backend.run_masked(mixed[5], [0, 1]))
+        list(backend.run_masked(sites(mixed[5], [0, 1])))

@@ -7,6 +7,7 @@ import pytest
 
 from esmviz.errors import ModelUnavailableError, OutOfMemoryError
 from esmviz.models import checkpoints, memory
+from esmviz.models.base import sites
 from esmviz.models.cache import ModelCache
 from esmviz.models.room import Room
 from esmviz.models.transformer import TransformerBackend
@@ -174,7 +175,7 @@ def test_a_row_is_halved_where_its_estimate_does_not_fit(backends, mixed, monkey
     for ours, whole in zip(backend.run(mixed, request), expected, strict=True):
         assert abs(ours.logits - whole.logits).max() < 1e-4
     assert max(sizes) == 42  # the longest alone; rows of 64 tokens fit no more
-    assert len([*backend.run_masked(mixed[0], [0, 1])]) == 2
+    assert len([*backend.run_masked(sites(mixed[0], [0, 1]))]) == 2
 
 
 def test_one_protein_that_cannot_fit_is_refused_with_both_figures_before_it_runs(backends, monkeypatch):
