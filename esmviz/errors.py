@@ -178,3 +178,10 @@ class CancelledError(EsmvizError):
     """The visitor, or the last visitor who wanted it, left. Not a failure."""
 
     severity = "info"
+
+
+class DrawingError(EsmvizError):
+    """Figures cannot be drawn here: no browser, or one that fails; says what else gives an image."""
+
+    exit_code = 3
+    http_status = 503

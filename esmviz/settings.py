@@ -91,6 +91,8 @@ class Settings:
         How long one computation may work.
     visitors_per_address : int
         An address may ask for as much as so many visitors.
+    chromium : Path or None
+        The Chromium or Chrome that draws figures for journals; looked for on the path without it.
     metrics : str
         Who may read ``/metrics``: ``off``, ``loopback``, ``all``, or networks with commas.
     log_format : str
@@ -147,6 +149,7 @@ class Settings:
     max_jobs: int = 200
     job_minutes: float = 120.0
     visitors_per_address: int = 30
+    chromium: Path | None = None
     metrics: str = "off"
     log_format: str = "plain"
     snapshot_days: int = 3650

@@ -6,3 +6,4 @@ with ui.opened("report") as choice:
     chosen = ui.report.choose(choice.session)
     ui.report.downloads(chosen)
     ui.report.methods(chosen)
+    ui.report.figures(chosen)

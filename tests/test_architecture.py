@@ -81,6 +81,8 @@ OUTSIDE = {
     "tqdm": {"models"},  # the hub reports a download through a bar of this class
     "esm": {"models"},
     "httpx": {"models"},
+    "kaleido": {"report"},
+    "choreographer": {"report"},
     "plotly": {"views", "report"},  # the report carries plotly.js
     "umap": {"analysis"},
     "sklearn": {"analysis"},

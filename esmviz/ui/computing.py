@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from esmviz.errors import SequenceTooLongError
-from esmviz.jobs import Job
+from esmviz.jobs import Context, Job
 from esmviz.labels import duration, pace
 from esmviz.measuring import Measurement
 from esmviz.types import (
@@ -147,6 +147,13 @@ def measure(records: tuple[ProteinRecord, ...], model: str, precision: Precision
     asked = (records, model, precision)
     measurement: Measurement = _anew("measure", asked, partial(workbench().submit_measure, *asked))
     return measurement
+
+
+def drawn(asked: object, draw: Callable[[Context], bytes]) -> bytes:
+    """Figures for a journal; a browser draws for one visitor at a time."""
+    submit = partial(workbench().queue.submit, "drawing", ("drawing", asked), draw)
+    content: bytes = _awaited("drawing", asked, submit)
+    return content
 
 
 def _anew(slot: str, asked: object, submit: Callable[..., Job]) -> Any:

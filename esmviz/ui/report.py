@@ -9,14 +9,22 @@ import streamlit as st
 
 from esmviz import export
 from esmviz.exhibit import Exhibit
+from esmviz.jobs import Context
 from esmviz.report.archive import archive_bytes
+from esmviz.report.figures import Print, figures_zip
+from esmviz.report.images import chromium
+from esmviz.report.journals import JOURNALS
 from esmviz.report.methods import bibtex, methods_text, subject
 from esmviz.report.page import report_bytes
 from esmviz.ui import exhibits
+from esmviz.ui.computing import drawn
 from esmviz.ui.errors import plain
 from esmviz.ui.exhibits import Draft
 from esmviz.ui.frame import PAGES, link
+from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
+
+FORMATS, DPI = ("PDF", "SVG", "PNG"), (300, 450, 600)
 
 NAMED = (
     "The list of sequences stays out. But figures and tables along a protein name its residues, letter by letter: to keep "
@@ -31,7 +39,7 @@ class Chosen:
     drafts: tuple[Draft, ...]
     title: str
     with_sequences: bool
-    source: str
+    session: Session
 
     def exhibits(self) -> tuple[Exhibit, ...]:
         return tuple(draft.frozen() for draft in self.drafts)
@@ -60,7 +68,7 @@ def choose(session: Session) -> Chosen:
     if not kept:
         st.info("Tick at least one page.")
         st.stop()
-    return Chosen(kept, title.strip(), with_sequences, session.source)
+    return Chosen(kept, title.strip(), with_sequences, session)
 
 
 def _label(draft: Draft) -> str:
@@ -97,7 +105,7 @@ def downloads(chosen: Chosen) -> None:
 def _download(
     label: str, chosen: Chosen, name: str, suffix: str, mime: str, data: Callable[[], bytes], *, help: str
 ) -> None:
-    file_name = export.download_name("esmviz", name, chosen.source, suffix=suffix)
+    file_name = export.download_name("esmviz", name, chosen.session.source, suffix=suffix)
     st.download_button(label, data, file_name, mime, key=f"download_{name}", on_click="ignore", help=help)
 
 
@@ -105,6 +113,50 @@ def _download(
 def _texts(key: tuple[tuple[str, str, str], ...], _chosen: Chosen) -> tuple[str, str]:
     found = _chosen.exhibits()
     return methods_text(found), bibtex(found)
+
+
+def figures(chosen: Chosen) -> None:
+    """Every figure at the size of a journal's column, drawn when asked for."""
+    st.markdown("**Figures for a journal**")
+    to = _pick_print()
+    asked = (chosen.key, to)
+    if st.button("Draw the figures", key="draw"):
+        st.session_state["drawing_asked"] = asked
+        chosen.session.cancelled.pop("drawing", None)
+    if st.session_state.get("drawing_asked") != asked:
+        return
+    browser = chromium(workbench().settings.chromium)
+
+    def draw(context: Context) -> bytes:
+        def report(done: int, total: int) -> None:
+            context.report(done, total, "figures", "Drawing:")
+
+        return figures_zip(chosen.exhibits(), to, browser=browser, report=report)
+
+    content = drawn(asked, draw)
+    help = "A file for each figure, and legends.txt with what to write below them."
+    _download("Figures as ZIP", chosen, "figures", "zip", "application/zip", lambda: content, help=help)
+
+
+def _pick_print() -> Print:
+    left, middle, right, last = st.columns(4)
+    journal = JOURNALS[str(left.selectbox("Journal", list(JOURNALS), key="journal"))]
+    widths = journal.widths
+    column = middle.selectbox(
+        "Width",
+        list(widths),
+        format_func=lambda name: f"{name}, {widths[name]:g} mm",
+        key=f"column_{journal.name}",
+    )
+    form = str(right.selectbox("Format", FORMATS, key="figure_format")).lower()
+    dpi = last.selectbox("Dots per inch", DPI, key="figure_dpi", disabled=form != "png")
+    st.caption(
+        plain(
+            f"The smallest letter is {journal.least_pt:g} pt, the height at most {journal.most_height:g} mm. "
+            f"{journal.name} says so at {journal.source}; look there for what holds today."
+        )
+    )
+    return Print(journal.name, str(column), form, int(dpi) if form == "png" else DPI[0])  # type: ignore[arg-type]  # one of FORMATS
 
 
 def methods(chosen: Chosen) -> None:

@@ -35,7 +35,7 @@ def finish(
     """Add the title below the x axis, the caption, margins and the light template; the width follows the page."""
     has_slider = bool(figure.layout.xaxis.rangeslider.visible)
     slider_px = SLIDER_PX if has_slider else 0
-    below, room = AXIS_PX + slider_px, LINE_PX * (caption.count("<br>") + 1) + 8
+    below, room = AXIS_PX + slider_px, _room(caption)
     title = _title_below(figure, TITLE_PX + slider_px + (14 if has_slider else 0))
     corner = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top"}
     words = {"text": caption, "name": "caption", **corner, "yshift": -below, "align": "left"}
@@ -52,6 +52,23 @@ def finish(
         showlegend=False,
     )
     return figure
+
+
+def _room(caption: str) -> int:
+    return LINE_PX * (caption.count("<br>") + 1) + 8
+
+
+def without_caption(spec: dict[str, Any]) -> dict[str, Any]:
+    """A finished figure, as plotly's JSON has it, with neither its caption nor the room for it."""
+    layout = spec["layout"]
+    captions = [note["text"] for note in layout["annotations"] if note.get("name") == "caption"]
+    room = sum(map(_room, captions))
+    notes = [note for note in layout["annotations"] if note.get("name") != "caption"]
+    margin = {**layout["margin"], "b": layout["margin"]["b"] - room}
+    return {
+        **spec,
+        "layout": {**layout, "annotations": notes, "margin": margin, "height": layout["height"] - room},
+    }
 
 
 def _title_below(figure: go.Figure, shift: int) -> dict[str, Any]:

@@ -80,3 +80,23 @@ def test_a_hostile_name_is_no_markup_in_the_boxes(walked, records):
     assert not at.exception
     assert "![" not in at.checkbox[0].label
     assert "x" in boxes(at)[0]
+
+
+def test_without_a_browser_the_page_says_what_else_there_is(walked, monkeypatch, tmp_path):
+    at = walked("home", "report")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    at.button(key="draw").click().run()
+    assert "no Chromium or Chrome" in at.error[0].value.replace("\\", "")
+    assert "camera" in at.error[0].value
+    assert at.main.code[0].value  # the rest of the page is there
+
+
+def test_widths_are_those_of_the_journal(walked):
+    at = walked("home", "report")
+    assert at.selectbox(key="column_Nature").options[0] == "single column, 89 mm"
+    at.selectbox(key="journal").set_value("PLOS").run()
+    assert at.selectbox(key="column_PLOS").options == ["text column, 132 mm", "full width, 190.5 mm"]
+    assert "smallest letter is 8 pt" in str(at.caption[-1].value)
+    assert at.selectbox(key="figure_dpi").disabled
+    at.selectbox(key="figure_format").set_value("PNG").run()
+    assert not at.selectbox(key="figure_dpi").disabled
