@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run install test test-slow check audit lock bench bench-heads bench-memory bench-load train-mini clean chromium postgres
+.PHONY: help run install test test-slow fuzz check audit lock bench bench-heads bench-memory bench-load train-mini clean chromium postgres
 
 PORT ?= 8501
 HOST ?= 127.0.0.1
@@ -14,6 +14,8 @@ TORCH_INDEX ?=
 # Of bench-load.
 VISITORS ?= 100
 DURATION ?= 300
+# How long make fuzz takes.
+SECONDS := 600
 # Folder with train.fasta.gz, families.fasta.gz and valid.fasta.gz.
 DATA ?= ../shared/data/train
 
@@ -55,6 +57,9 @@ endif
 
 test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium postgres  ## load, kill and foreign environments
 	$(OFFLINE) $(PY) -m pytest -q -m slow tests || [ $$? -eq 5 ]
+
+fuzz: $(RUN_STAMP) $(DEV_STAMP)  ## throw mutated files and replies at every reader for SECONDS (600 in all)
+	OMP_NUM_THREADS=1 $(OFFLINE) $(PY) -m tests.hostile.fuzz $(SECONDS)
 
 check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, unsafe calls, and who may import whom
 	$(PY) -m ruff format --check .

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from esmviz.damage import telling_damage
 from esmviz.errors import DamagedDataError
 from esmviz.types import ProteinRecord, Provenance
 
@@ -153,21 +154,13 @@ class Exhibit:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Exhibit:
-        """Read what ``to_bytes`` wrote, here or in an earlier version.
-
-        Raises
-        ------
-        DamagedDataError
-            For anything else.
-        """
-        try:
+        """Read what ``to_bytes`` wrote, here or in an earlier version; DamagedDataError for anything else."""
+        with telling_damage():
             archive = zipfile.ZipFile(io.BytesIO(content))
             found = json.loads(archive.read("exhibit.json"))
             form, version = found.pop("format"), found.pop("version")
             if (form, version) == (FORMAT, VERSION):
                 return _unpacked(found, archive)
-        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DamagedDataError("Stored data of esmviz is damaged and is not shown.") from error
         raise DamagedDataError(
             f"Stored data is of the format {form} {version}; this esmviz reads {FORMAT} {VERSION}.",
             "Open it with a newer esmviz.",
@@ -181,7 +174,9 @@ class _Deferred(Mapping[str, Any]):
         self._reads = reads
 
     def __getitem__(self, name: str) -> Any:
-        return self._reads[name]()
+        read = self._reads[name]
+        with telling_damage():
+            return read()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reads)

@@ -19,6 +19,7 @@ import numpy as np
 
 RESERVED = ("ids", "vectors", "amino_acids", "classes", "meta")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip can hold: equal content gives equal bytes
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _WINDOWS_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
@@ -51,9 +52,16 @@ def csv_cell(value: Any) -> str:
         return ""
     if isinstance(value, (bool, int, float, np.number, np.bool_)):
         return str(value)
-    text = str(value)
-    quoted = f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-    return quoted.replace("\r\n", "\n").replace("\r", "\n")
+    return no_formula(str(value)).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def no_formula(text: str) -> str:
+    """Text with an apostrophe in front where a spreadsheet would run it; some take wide signs for narrow ones.
+
+    >>> no_formula("=1+1"), no_formula("＝1+1"), no_formula("A1V")
+    ("'=1+1", "'＝1+1", 'A1V')
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def safe_key(identifier: str) -> str:

@@ -159,8 +159,12 @@ def text_pieces(stream: IO[bytes], encoding: str, *, name: str) -> Iterator[str]
     text = io.TextIOWrapper(stream, encoding)
     try:
         with _telling_damage(name):
-            while piece := text.read(_CHUNK_BYTES):
+            piece = text.read(_CHUNK_BYTES).removeprefix(
+                "\ufeff"
+            )  # a second mark, as ``read_upload`` drops it
+            while piece:
                 yield piece
+                piece = text.read(_CHUNK_BYTES)
     finally:
         text.detach()  # or the file would be closed with it
 

@@ -20,7 +20,7 @@ ROOMS = {
     "types": {"types", "arrays", "fold"},
     **{name: {name} for name in ("errors", "labels", "analysis", "models", "jobs", "views")},
     "settings": {"settings", "addresses"},
-    "exhibit": {"exhibit"},
+    "exhibit": {"exhibit", "damage"},
     "report": {"report"},
     "export": {"export", "writers", "zips", "part"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}

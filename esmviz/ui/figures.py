@@ -11,7 +11,7 @@ from esmviz import __version__, export
 from esmviz.exhibit import Facts, Picture, Table
 from esmviz.labels import head_label, provenance_facts
 from esmviz.types import Provenance
-from esmviz.ui import exhibits, texts
+from esmviz.ui import exhibits, tables, texts
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
 from esmviz.views import theme
@@ -125,7 +125,7 @@ def picture(shown: Picture, fig: Any, title: str, number: int) -> None:
 
 def table(shown: Table, number: int) -> None:
     """A stored table with its files."""
-    st.dataframe(dict(shown.columns), hide_index=True, height=420, key=f"shown_{number}")
+    st.dataframe(tables.shown(shown.columns), hide_index=True, height=420, key=f"shown_{number}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _table_and_arrays(
             shown.file_name, shown.facts, lambda: shown.columns, shown.arrays, key=f"table{number}_"
@@ -225,7 +225,7 @@ def ranking(title: str, columns: Mapping[str, Sequence[Any]], *, height: int = 3
     """A ranked table beside the picture: its twin for screen readers."""
     exhibits.note(lambda: Table(title, columns, note))
     st.markdown(f"**{title}**")
-    st.dataframe(dict(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
+    st.dataframe(tables.shown(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
     if note:
         st.caption(plain(note))
 

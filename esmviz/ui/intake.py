@@ -14,6 +14,7 @@ from esmviz.labels import source_name
 from esmviz.ui import errors
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
+from esmviz.ui.tables import shown
 
 TYPES = ["fasta", "fa", "faa", "txt", "fas", "fsa", "pep", "seq", "aa", "gz"]  # the reader judges by content
 ENDINGS = " ".join(f".{ending}" for ending in TYPES)
@@ -80,7 +81,7 @@ def _say_unmatched(table: LabelTable) -> None:
     ):
         if ids:
             st.caption(f"{len(ids)} {what}:")
-            st.dataframe({"id": list(ids)}, hide_index=True, height=min(180, 40 + 36 * len(ids)))
+            st.dataframe(shown({"id": list(ids)}), hide_index=True, height=min(180, 40 + 36 * len(ids)))
 
 
 def _reason(report: sequences.RecordReport) -> str:
@@ -118,7 +119,12 @@ def records_table(session: Session) -> None:
             session.pick(protein=rows[marked[0]].id)
 
     st.dataframe(
-        columns, hide_index=True, height=300, key="records", on_select=picked, selection_mode="single-row"
+        shown(columns),
+        hide_index=True,
+        height=300,
+        key="records",
+        on_select=picked,
+        selection_mode="single-row",
     )
     st.caption("Tick a row to look at that protein.")
 

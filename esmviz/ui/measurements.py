@@ -16,6 +16,7 @@ from esmviz.ui.figures import download_csv, how_to_read
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
+from esmviz.ui.tables import shown
 
 
 def side_by_side(choice: Choice) -> None:
@@ -108,7 +109,7 @@ def _show(session: Session, of: str, pair: tuple[str, ...]) -> None:
     bar = st.column_config.ProgressColumn(min_value=0, max_value=fastest, format="localized")
     pinned = st.column_config.TextColumn(pinned=True)
     look = {"residues/s": bar, "model": pinned}
-    st.dataframe(columns, column_config=look, placeholder="", hide_index=True, key="measured")
+    st.dataframe(shown(columns), column_config=look, placeholder="", hide_index=True, key="measured")
     n = {m.n_masked for _, m in session.measured} - {0}
     drawn = f" over {' or '.join(f'{k:,}' for k in sorted(n))} positions, drawn with seed 0" if n else ""
     st.caption(f"One pass each. Pseudo-perplexity (masked){drawn}.")

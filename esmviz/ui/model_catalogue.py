@@ -13,6 +13,7 @@ from esmviz.ui.errors import plain, show
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
+from esmviz.ui.tables import shown
 
 GIGABYTE = 1e9
 GIVES: dict[Output, str] = {  # in the words of the pages, in their order
@@ -52,7 +53,7 @@ def table(session: Session) -> None:
             session.pick(model=name)
 
     st.dataframe(
-        {name: [row[name] for row in rows] for name in rows[0]},
+        shown({name: [row[name] for row in rows] for name in rows[0]}),
         column_config=COLUMNS,
         placeholder="",
         hide_index=True,

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from esmviz.export import no_formula
 from esmviz.labels import value_labels
 from esmviz.types import ModelSpec, Predictor, Provenance
 from esmviz.ui import texts
@@ -14,6 +15,7 @@ from esmviz.ui.errors import plain
 from esmviz.ui.figures import files
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
+from esmviz.ui.tables import shown
 
 EVERY_CLASS = "every class"
 
@@ -81,8 +83,8 @@ def _clickable(choice: Choice, table: Mapping[str, Sequence[Any]], shares: Seque
 
     bar = st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f")
     st.dataframe(
-        dict(table),
-        column_config=dict.fromkeys(shares, bar),
+        shown(table),
+        column_config=dict.fromkeys(map(no_formula, shares), bar),
         hide_index=True,
         height=420,
         key="predicted",

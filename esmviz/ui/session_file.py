@@ -22,6 +22,7 @@ FORMATS = "session files that Home saved, plain or gzip"
 HINT = "Save the session again, or upload the FASTA itself."
 LONGEST_TEXT = 1_000_000  # letters of an id, a description, a label, a note: header lines can be long
 MOST_NUMBER = 10_000_000
+MOST_QUOTES = 6_000_000  # four a label: more would take a gigabyte
 PRECISIONS = ("float32", "bfloat16")
 STATUSES = ("accepted", "mended", "rejected")
 
@@ -103,6 +104,8 @@ class _Reader:
         most = self.limits.records
         if text.count("[") + text.count("{") > 50 * most + 10_000 or text.count(",") > 300 * most + 10_000:
             self.refuse("it holds more lists and values than any session")
+        if text.count('"') > MOST_QUOTES:
+            self.refuse("it holds more labels than are restored", "Upload the FASTA and the table of labels.")
 
         def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             found = dict(pairs)

@@ -19,6 +19,7 @@ from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.frame import PAGES
 from esmviz.ui.resources import workbench
 from esmviz.ui.share import days_in_words
+from esmviz.ui.tables import Columns, shown
 
 if TYPE_CHECKING:
     from esmviz.sharing import Snapshot
@@ -97,8 +98,12 @@ def _continue(snapshot: Snapshot, exhibit: Exhibit) -> None:
 
 def _sources(snapshot: Snapshot, exhibit: Exhibit) -> None:
     st.markdown(f"**Proteins**, from {plain(exhibit.source)}")
-    records = {"id": [r.id for r in exhibit.records], "residues": [len(r) for r in exhibit.records]}
-    st.dataframe(records | {"sequence": [r.sequence for r in exhibit.records]}, hide_index=True, key="inputs")
+    records: Columns = {
+        "id": [r.id for r in exhibit.records],
+        "residues": [len(r) for r in exhibit.records],
+        "sequence": [r.sequence for r in exhibit.records],
+    }
+    st.dataframe(shown(records), hide_index=True, key="inputs")
     name = export.download_name("esmviz", snapshot.title, suffix="zip")
     st.download_button(
         "Everything as ZIP",
@@ -116,7 +121,7 @@ def _sources(snapshot: Snapshot, exhibit: Exhibit) -> None:
     for title, values in facts.items():
         st.markdown(f"**{title.capitalize()}**")
         st.dataframe(
-            {"name": list(values), "value": [str(value) for value in values.values()]},
+            shown({"name": list(values), "value": [str(value) for value in values.values()]}),
             hide_index=True,
             key=f"facts_{title}",
         )
@@ -161,14 +166,16 @@ def _list_mine() -> None:
         st.info("Nothing has been shared from this browser, or all of it has expired.")
         return
     marked = st.dataframe(
-        {
-            "title": [one.title for one in mine],
-            "page": [one.page for one in mine],
-            "model": [one.model for one in mine],
-            "shared": [_day(one.created) for one in mine],
-            "until": [_day(one.expires) for one in mine],
-            "MB": [round(one.n_bytes / 2**20, 2) for one in mine],
-        },
+        shown(
+            {
+                "title": [one.title for one in mine],
+                "page": [one.page for one in mine],
+                "model": [one.model for one in mine],
+                "shared": [_day(one.created) for one in mine],
+                "until": [_day(one.expires) for one in mine],
+                "MB": [round(one.n_bytes / 2**20, 2) for one in mine],
+            }
+        ),
         hide_index=True,
         key="snapshots",
         on_select="rerun",

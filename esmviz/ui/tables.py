@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from esmviz.export import no_formula
 from esmviz.labels import head_label, mutation_label, residue_labels, value_labels
 from esmviz.types import AMINO_ACIDS, FloatArray, IntArray, Predictor, ProteinRecord
 
@@ -16,6 +18,16 @@ Columns = Mapping[str, Sequence[object] | FloatArray]
 AMINO_ACID_ARRAY = np.array(list(AMINO_ACIDS))
 MOST_LABELS = 40  # with a column or a colour of their own; headers can bring a thousand a protein
 OURS = ("cluster", "length")
+
+
+def shown(columns: Columns) -> dict[str, Any]:
+    """Columns for the page's own tables, whose button saves them as CSV: no cell and no name of a column is a formula."""
+    return {
+        no_formula(name): column
+        if isinstance(column, np.ndarray)
+        else [no_formula(cell) if isinstance(cell, str) else cell for cell in column]
+        for name, column in columns.items()
+    }
 
 
 def pairs(

@@ -294,9 +294,61 @@ LARGE_STRUCTURES: dict[str, Make] = {
     "NULs": lambda: long(b"\0"),
 }
 
-SMALL = {"fasta": FASTA, "labels": LABELS, "structure": STRUCTURES}
+_SESSION = (
+    '{"format": "esmviz session", "version": 1, "esmviz": "0", "source": "s", "proteins": [%s], "reports": [%s], '
+    '"label_table": null, "structure": %s, "choices": {"protein": "a", "model": "mini", "layer": null, "head": 0, '
+    '"precision": "float32"}, "settings": {%s}}'
+)
+_PROTEIN = '{"id": "%s", "sequence": "MKV", "description": "", "labels": {%s}}'
+
+
+def session(proteins: str = "", count: int = 1, structure: str = "null", settings: str = "") -> bytes:
+    ids = range(count) if count > 1 else ["a"]
+    reports = ",".join(f'[{n}, {n}, "{name}", 3, "accepted", []]' for n, name in enumerate(ids, 1))
+    return (_SESSION % (proteins or _PROTEIN % ("a", ""), reports, structure, settings)).encode()
+
+
+def labelled(count: int, labels: int) -> str:
+    return ",".join(
+        _PROTEIN % (n, ",".join(f'"k{n}x{k}":"{n + k}"' for k in range(labels))) for n in range(count)
+    )
+
+
+SESSIONS: dict[str, Make] = {
+    "plain": session,
+    "nested": lambda: b"[" * 100_000,
+    "nested objects": lambda: b'{"a":' * 10_000,
+    "a huge number": lambda: session().replace(b'"head": 0', b'"head": ' + b"9" * 5000),
+    "a number beyond floats": lambda: session().replace(b'"head": 0', b'"head": 1e999'),
+    "no number": lambda: session().replace(b'"head": 0', b'"head": NaN'),
+    "true for a number": lambda: session().replace(b'"head": 0', b'"head": true'),
+    "lone surrogate": lambda: session(_PROTEIN % ("\\ud800", "")),
+    "NUL in an id": lambda: session(_PROTEIN % ("a\\u0000", "")),
+    "bidi in an id": lambda: session(_PROTEIN % ("a\\u202e", "")),
+    "the same id twice": lambda: session(",".join([_PROTEIN % ("a", "")] * 2)),
+    "a sequence of markup": lambda: session().replace(b"MKV", b"<b>"),
+    "a structure that is none": lambda: session(structure='["x.pdb", "<html>"]'),
+    "a setting of another type": lambda: session(settings='"other": [[[]]]'),
+    "a later version": lambda: session().replace(b'"version": 1', b'"version": 2'),
+    "cut": lambda: session()[:-20],
+    "empty": lambda: b"",
+}
+LARGE_SESSIONS: dict[str, Make] = {
+    "full of labels": lambda: session(labelled(10_000, 200), 10_000),
+    "just as many labels as are taken": lambda: session(labelled(10_000, 140), 10_000),
+    "full of strings": lambda: b'["' + long(b'a","'),
+    "full of numbers": lambda: b"[" + long(b"1,"),
+    "full of lists": lambda: b"[" + long(b"[],"),
+    "full of names": lambda: session(settings=",".join(f'"s{n}": 1' for n in range(2_000_000))),
+    "one long text": lambda: session().replace(b'"source": "s"', b'"source": "' + long(b"x")[:-1000] + b'"'),
+    "gzip bomb": gzip_bomb,
+    "million proteins": lambda: session(labelled(500_000, 0)),
+}
+
+SMALL = {"fasta": FASTA, "labels": LABELS, "structure": STRUCTURES, "session": SESSIONS}
 KINDS = {
     "fasta": {**FASTA, **LARGE_FASTA},
     "labels": {**LABELS, **LARGE_LABELS},
     "structure": {**STRUCTURES, **LARGE_STRUCTURES},
+    "session": {**SESSIONS, **LARGE_SESSIONS},
 }

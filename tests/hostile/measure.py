@@ -15,7 +15,12 @@ from pathlib import Path
 
 from tests.hostile import corpus, readers
 
-ONE = {"fasta": b">a\nMKV\n", "labels": b"id,a\na,b\n", "structure": corpus.pdb(3)}
+ONE = {
+    "fasta": b">a\nMKV\n",
+    "labels": b"id,a\na,b\n",
+    "structure": corpus.pdb(3),
+    "session": corpus.session(),
+}
 PATIENCE = 60  # seconds of processor time, then the process is ended
 
 

@@ -10,6 +10,7 @@ from esmviz.sequences import Limits, read_fasta
 from esmviz.settings import Settings
 from esmviz.structures import FORMATS, read_structure
 from esmviz.types import AMBIGUOUS, AMINO_ACIDS
+from esmviz.ui.session_file import read_session, session_bytes
 from esmviz.uploads import read_upload
 
 _S = Settings()
@@ -36,7 +37,18 @@ def structure(content: bytes) -> None:
     assert 0 < len(found) <= 20_000
 
 
-READERS: dict[str, Callable[[bytes], None]] = {"fasta": fasta, "labels": labels, "structure": structure}
+def session(content: bytes) -> None:
+    saved = read_session(content, limits=LIMITS, name="session.json")
+    assert saved.proteins.records
+    assert read_session(session_bytes(saved), limits=LIMITS, name="again.json") == saved
+
+
+READERS: dict[str, Callable[[bytes], None]] = {
+    "fasta": fasta,
+    "labels": labels,
+    "structure": structure,
+    "session": session,
+}
 
 
 def outcome(kind: str, content: bytes) -> str:

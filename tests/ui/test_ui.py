@@ -1,5 +1,8 @@
 """The glue around the pages: escapes, headers, words, tables."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
@@ -10,6 +13,7 @@ from esmviz.types import ProteinRecord
 from esmviz.ui import tables, texts
 from esmviz.ui.errors import plain
 
+ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
     "![x](http://evil.test/a.png)",
     "[x](javascript:alert(1))",
@@ -114,3 +118,19 @@ def test_mean_distance_from_blocks_is_close_and_ranks_heads():
 
 def test_a_head_without_attention_is_last():
     assert ranked_heads(np.array([[np.nan, 2.0]], dtype=np.float32))[-1][:2] == (1, 0)
+
+
+def test_tables_of_the_page_hold_no_formula():
+    columns = {"=id": ["=1+1", "P1", None, 2], "x": np.array([-1.5, 2.0])}
+    shown = tables.shown(columns)
+    assert shown["'=id"] == ["'=1+1", "P1", None, 2]
+    assert shown["x"] is columns["x"]
+
+
+def test_every_table_of_the_pages_goes_through_that_door():
+    """Streamlit's own button saves what a table shows as CSV, as it stands."""
+    sources = [*(ROOT / "esmviz" / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")]
+    drawn = [path.read_text(encoding="utf-8") for path in sources]
+    assert sum(text.count("st.dataframe(") for text in drawn) > 5
+    beside = r"(st\.dataframe|st\.table|data_editor)\((?!\s*(tables\.)?shown\()"
+    assert not [path.name for path, text in zip(sources, drawn, strict=True) if re.search(beside, text)]
