@@ -639,5 +639,5 @@ def test_snapshots_are_listed_without_links_and_purged(run, tmp_path, monkeypatc
         assert told in done.stdout
     assert handed.token not in done.stdout
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 31 * 24 * 3600)
+    monkeypatch.setattr(time, "time", lambda: now + 38 * 24 * 3600)
     assert run("snapshots", "--purge").stdout == "removed: 1 expired, 0 without a record\n"

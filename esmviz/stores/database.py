@@ -76,7 +76,7 @@ class Database:
     def _translating(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._is_ready = False  # another database may answer next time
             log.warning("database: %s", getattr(error, "orig", None) or error)
             raise StoreUnavailableError(
@@ -156,8 +156,15 @@ def _migrate(connection: sa.Connection) -> None:
     """Bring the schema up to date, in the transaction of the connection."""
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreUnavailableError(
+            "The database of snapshots was brought up to date by a newer esmviz than this one.",
+            "Start that version, or another database by ESMVIZ_DATABASE_URL.",
+        ) from error

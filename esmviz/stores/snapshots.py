@@ -22,6 +22,9 @@ from esmviz.stores.database import Database
 from esmviz.stores.payloads import Payloads
 
 DAY = 24 * 3600
+GRACE = (
+    7 * DAY
+)  # between the end of a snapshot and its deletion: a clock that was wrong for a while loses nothing
 _SECRET = re.compile(r"[A-Za-z0-9_-]{22}")  # 128 bits of token_urlsafe
 
 _texts = [
@@ -97,7 +100,7 @@ class Snapshots:
         self._check_room(len(content), browser)  # before the bytes are written; the transaction asks again
         snapshot = Snapshot(id=_digest(token), payload=self._payloads.put(content), **values)
         with self._database.writing() as connection:
-            gone = _delete(connection, TABLE.c.expires <= now)
+            gone = _delete(connection, TABLE.c.expires <= now - GRACE)
             self._check_sums(connection, len(content), browser)
             connection.execute(TABLE.insert(), vars(snapshot) | {"owner": _digest(key), "browser": browser})
             if not self._payloads.has(snapshot.payload):  # swept in between, as nothing named it yet
@@ -152,9 +155,9 @@ class Snapshots:
         self._forget(gone)
 
     def sweep(self) -> tuple[int, int]:
-        """Remove expired snapshots, and content that no record names; how many of both."""
+        """Remove snapshots that expired a while ago, and content that no record names; how many of both."""
         with self._database.writing() as connection:
-            expired = _delete(connection, TABLE.c.expires <= time.time())
+            expired = _delete(connection, TABLE.c.expires <= time.time() - GRACE)
         orphans = self._forget(self._payloads.names())
         self._payloads.sweep_drafts()
         return len(expired), orphans - len(set(expired))

@@ -63,7 +63,8 @@ _drawing: ContextVar[Draft | None] = ContextVar("drawing", default=None)
 
 @st.cache_resource(show_spinner=False)
 def _shelf() -> Results:
-    shelf = Results(workbench().settings.cache_mb << 20)
+    # A quarter of the bound of results, since most of what drafts hold on to lies there anyway.
+    shelf = Results(workbench().settings.cache_mb << 18)
     workbench().spare.caches.append(shelf)
     return shelf
 

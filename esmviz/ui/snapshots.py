@@ -32,13 +32,20 @@ def draw() -> None:
     if done := st.session_state.pop("snapshot_done", ""):
         st.success(done)
     token, picked = st.query_params.get("s"), st.session_state.get(PICKED)
+    if token is not None or picked is not None:
+        st.button("All my snapshots", on_click=_leave, key="all_snapshots", type="tertiary")
     if token is not None:
         _show(*workbench().sharing.open(token))
     elif picked is not None:
-        st.button("All my snapshots", on_click=st.session_state.pop, args=(PICKED,), key="all_snapshots")
         _show(picked, workbench().sharing.content(picked))
     else:
         _list_mine()
+
+
+def _leave() -> None:
+    """Back to the list: Streamlit's own link to the page would keep the address."""
+    st.query_params.pop("s", None)
+    st.session_state.pop(PICKED, None)
 
 
 def _show(snapshot: Snapshot, exhibit: Exhibit) -> None:
@@ -165,7 +172,7 @@ def _list_mine() -> None:
     if not mine:
         st.info("Nothing has been shared from this browser, or all of it has expired.")
         return
-    marked = st.dataframe(
+    st.dataframe(
         shown(
             {
                 "title": [one.title for one in mine],
@@ -178,18 +185,18 @@ def _list_mine() -> None:
         ),
         hide_index=True,
         key="snapshots",
-        on_select="rerun",
-        selection_mode="single-row",
-    ).selection.rows
+    )
     total = sum(one.n_bytes for one in mine) / 2**20
     st.caption(
-        f"{total:,.1f} of {workbench().settings.snapshot_visitor_mb:,} MB used. Tick a row to open, keep or revoke it. "
-        "A link cannot be shown again: only its digest is stored."
+        f"{total:,.1f} of {workbench().settings.snapshot_visitor_mb:,} MB used. A link cannot be shown again: only its "
+        "digest is stored."
     )
-    if marked and marked[0] < len(mine):
-        picked = mine[marked[0]]
+    names = {one.id: f"{one.title}, {one.page}, {_day(one.created)}" for one in mine}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        which = st.selectbox("Snapshot", list(names), format_func=names.__getitem__, key="which", width=500)
+        picked = next(one for one in mine if one.id == which)
         st.button("Open", on_click=st.session_state.update, args=({PICKED: picked},), key="open_snapshot")
-        _take_back(picked, {"browser": browser})
+    _take_back(picked, {"browser": browser})
 
 
 def _day(seconds: int) -> str:

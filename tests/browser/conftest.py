@@ -22,7 +22,8 @@ from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180_000  # milliseconds; a loaded machine is slow, and no test measures time
-PAGES = ("", "similarity", "attention", "logits", "clusters", "predictions", "structure", "models", "report")
+PAGES = ("", "similarity", "attention", "logits", "clusters", "predictions", "structure", "models")
+PAGES += ("snapshots", "report")
 
 DRAWN = """node => {
     const first = node._fullData[0], z = first.z || [];

@@ -163,3 +163,12 @@ def test_a_browser_lists_its_own(app, browser):  # noqa: F811
     at = app("snapshots")
     [table] = at.dataframe
     assert table.value["title"].tolist() == ["first"]
+    at.button(key="open_snapshot").click().run()
+    assert at.title[0].value == "first"
+    assert len(figures(at)) == 1
+    at.button(key="all_snapshots").click().run()
+    at.selectbox(key="extend_days").set_value(7).run()
+    at.button(key="extend").click().run()
+    assert at.dataframe[0].value["until"][0] != table.value["until"][0]
+    at.button(key="revoke").click().run()
+    assert "Nothing has been shared from this browser" in words(at)

@@ -62,3 +62,16 @@ def test_another_address_is_refused_and_not_repeated(url):
     with pytest.raises(InvalidSettingError, match=re.escape("postgresql://name")) as caught:
         Database(url)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_says_so(tmp_path):
+    (tmp_path / "esmviz.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreUnavailableError), Database(f"sqlite:///{tmp_path}/esmviz.sqlite").reading():
+        pass
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database_url, opened):
+    with opened(database_url).writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreUnavailableError, match="newer esmviz"), opened(database_url).reading():
+        pass

@@ -16,7 +16,7 @@ from esmviz.errors import (
     StoreUnavailableError,
 )
 from esmviz.stores import Label, Snapshots
-from esmviz.stores.snapshots import DAY, TABLE
+from esmviz.stores.snapshots import DAY, GRACE, TABLE
 from tests.stores.conftest import LIMITS, MB
 
 LABEL = Label(title="Haemoglobin <b>", note="A note.\nTwo lines: α", page="similarity", model="mini")
@@ -80,8 +80,22 @@ def test_it_expires(snapshots, payloads, monkeypatch):
     with pytest.raises(SnapshotNotFoundError):
         snapshots.extend(handed.snapshot.id, 30, key=handed.key)
     assert snapshots.of_browser("b") == []
+    assert snapshots.sweep() == (0, 0)
+    moved(monkeypatch, GRACE / DAY)
     assert snapshots.sweep() == (1, 0)
     assert payloads.names() == set()
+
+
+def test_a_clock_that_was_wrong_for_a_while_loses_nothing(snapshots, monkeypatch):
+    handed = snapshots.add(b"content", LABEL, days=1)
+    with monkeypatch.context() as wrong:
+        moved(wrong, 3)
+        snapshots.sweep()
+        snapshots.add(b"other", LABEL, days=1)
+    with monkeypatch.context() as wrong:
+        moved(wrong, -3000)
+        assert snapshots.find(handed.token)
+    assert snapshots.content(snapshots.find(handed.token)) == b"content"
 
 
 def test_the_owner_key_extends_and_revokes(snapshots, payloads, monkeypatch):
@@ -153,7 +167,10 @@ def test_what_has_expired_makes_room(snapshots, payloads, monkeypatch):
     snapshots.add(bytes([1]) * MB, LABEL, days=1, browser="mine")
     moved(monkeypatch, 2)
     kept = snapshots.add(bytes([2]) * MB, LABEL, days=1, browser="mine")
-    assert payloads.names() == {kept.snapshot.payload}
+    assert kept.snapshot.payload in payloads.names()
+    moved(monkeypatch, GRACE / DAY)
+    last = snapshots.add(b"", LABEL, days=1, browser="mine")
+    assert payloads.names() == {kept.snapshot.payload, last.snapshot.payload}
 
 
 def test_a_damaged_or_lost_payload_is_an_error(snapshots, payloads, tmp_path):
