@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run install test test-slow fuzz check audit lock bench bench-heads bench-memory bench-load train-mini clean chromium postgres
+.PHONY: help run install test test-slow fuzz check audit lock bench bench-heads bench-engine bench-costs bench-memory bench-load train-mini clean chromium postgres
 
 PORT ?= 8501
 HOST ?= 127.0.0.1
@@ -92,6 +92,12 @@ bench: $(RUN_STAMP) $(DEV_STAMP) chromium  ## time the app on this machine
 
 bench-heads: $(RUN_STAMP) $(DEV_STAMP)  ## time and memory of attention outputs, beside transformers in eager mode (6 GB)
 	$(OFFLINE) $(PY) -m benchmarks.attention
+
+bench-engine: $(RUN_STAMP) $(DEV_STAMP)  ## embedding speed beside transformers, at four sizes (an hour)
+	$(OFFLINE) $(PY) -m benchmarks.engine
+
+bench-costs: $(RUN_STAMP) $(DEV_STAMP)  ## time and memory against length and number of proteins
+	$(OFFLINE) $(PY) -m benchmarks.costs
 
 bench-memory: $(RUN_STAMP) $(DEV_STAMP)  ## peak memory of esmviz embed against the number of proteins
 	$(OFFLINE) $(PY) -m benchmarks.memory
