@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from esmviz.errors import QuotaExceededError, StoreUnavailableError
+from esmviz.errors import InvalidSettingError, QuotaExceededError, StoreUnavailableError
 from esmviz.exhibit import Exhibit
 from esmviz.labels import plain
 from esmviz.settings import Settings
@@ -113,8 +113,8 @@ class Sharing:
         """At the start of a server: bring the schema up to date and sweep. A store that is not there may come later."""
         try:
             expired, orphans = self.snapshots.sweep()
-        except StoreUnavailableError as error:
-            log.warning("snapshots cannot be shared or opened for now: %s", error.message)
+        except (StoreUnavailableError, InvalidSettingError) as error:
+            log.warning("snapshots cannot be shared or opened for now: %s", error)
         else:
             log.info("snapshots: %d expired, %d without a record removed", expired, orphans)
 

@@ -4,10 +4,12 @@ import json
 import re
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from esmviz.stores import Limits
 from esmviz.ui import visitor
 from tests.pages.test_pages import DRAWING, PAGES, app, figures, settled, words  # noqa: F401
+from tests.pages.test_predictions_page import backend_of, opened  # noqa: F401
 
 MINE = "a" * 64
 
@@ -172,3 +174,34 @@ def test_a_browser_lists_its_own(app, browser):  # noqa: F811
     assert at.dataframe[0].value["until"][0] != table.value["until"][0]
     at.button(key="revoke").click().run()
     assert "Nothing has been shared from this browser" in words(at)
+
+
+def test_a_structure_is_shown_as_it_was_coloured(app, workbench, helix):  # noqa: F811
+    at = app("structure", protein="CRAM_CRAAB")
+    sequence = at.session_state["session"].record("CRAM_CRAAB").sequence
+    settled(at.file_uploader(key="structure").upload("mine.pdb", helix(sequence).encode()).run())
+    settled(at.selectbox(key="paint").set_value("entropy (bits)").run())
+    [picture] = at.get("bidi_component")
+    token, _ = share(at)
+    seen = app("snapshots", s=token)
+    [again] = seen.get("bidi_component")
+    assert json.loads(again.proto.json) == json.loads(picture.proto.json)
+    assert [frame.value.shape for frame in seen.dataframe[:2]] == [
+        frame.value.shape for frame in at.dataframe
+    ]
+
+
+def test_predictions_of_a_set_come_with_their_table_and_files(opened):  # noqa: F811
+    at, _ = opened(backend_of("proteins", "single_label_classification"))
+    token, _ = share(at)
+    seen = AppTest.from_file(str(PAGES / "snapshots.py"), default_timeout=120)
+    seen.query_params["s"] = token
+    seen.run()
+    assert not seen.exception
+    assert not seen.error
+    whole = next(table.value for table in at.dataframe if "predicted" in table.value)
+    again = next(table.value for table in seen.dataframe if "predicted" in table.value)
+    assert again.equals(whole[again.columns])
+    assert {"download_csv", "download_table1_csv", "download_table1_npz"} <= {
+        button.key for button in seen.get("download_button")
+    }

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -18,64 +19,72 @@ MB = 1 << 20
 LIMITS = Limits(one=MB, browser=2 * MB, everyone=3 * MB, days=365)
 
 
+class Postgres:
+    """A server of its own on loopback, that can be stopped and started again."""
+
+    def __init__(self, programs, folder):
+        self.folder, self.port, self.as_user = folder, _free_port(), []
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            self.as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        self.url, self.programs = f"postgresql://esmviz@127.0.0.1:{self.port}/postgres", programs
+        made = [
+            "-D",
+            f"{folder}/data",
+            "-U",
+            "esmviz",
+            "--auth=trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
+        subprocess.run([*self.as_user, f"{programs}/initdb", *made], check=True, capture_output=True, cwd="/")
+
+    def start(self):
+        quick = ["-c", "fsync=off", "-c", f"unix_socket_directories={self.folder}"]
+        here = ["-D", f"{self.folder}/data", "-p", str(self.port), "-c", "listen_addresses=127.0.0.1"]
+        with (self.folder / "log").open("wb") as log:
+            command = [*self.as_user, f"{self.programs}/postgres", *here, *quick]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+        for _ in range(600):
+            log = (self.folder / "log").read_text()
+            if "ready to accept connections" in log or self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert "ready to accept connections" in log, log
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)  # cuts the connections, as a crash of the machine would
+        self.process.wait(30)
+
+
 @pytest.fixture(scope="session")
-def postgres():
-    """Address of a server of its own on loopback; a test that needs it is skipped where there is none to start."""
+def postgres_server():
+    """The server; a test that needs it is skipped where there is none to start."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         pytest.skip("PostgreSQL is not installed: sudo apt install postgresql")
     if os.getuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("PostgreSQL does not run as root, and there is no setpriv to leave root with")
     with tempfile.TemporaryDirectory(prefix="esmviz-postgres-") as folder:
-        yield from _running(programs[-1].parent, Path(folder))
+        server = Postgres(programs[-1].parent, Path(folder))
+        server.start()
+        yield server
+        server.stop()
 
 
-def _running(programs, folder):
-    as_user = []
-    if os.getuid() == 0:
-        user = pwd.getpwnam("postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    data, port = folder / "data", _free_port()
-    new = [
-        programs / "initdb",
-        "-D",
-        data,
-        "-U",
-        "esmviz",
-        "--auth=trust",
-        "--no-sync",
-        "-E",
-        "UTF8",
-        "--locale=C",
-    ]
-    subprocess.run([*as_user, *map(str, new)], check=True, capture_output=True, cwd="/")
-    quick = ["-c", "fsync=off", "-c", f"unix_socket_directories={folder}", "-c", "listen_addresses=127.0.0.1"]
-    start = [str(programs / "postgres"), "-D", str(data), "-p", str(port), *quick]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([*as_user, *start], stdout=log, stderr=log, cwd="/")
-    try:
-        _wait_for(port, server, folder / "log")
-        yield f"postgresql://esmviz@127.0.0.1:{port}/postgres"
-    finally:
-        server.terminate()
-        server.wait(30)
+@pytest.fixture
+def postgres(postgres_server):
+    """Address of its database."""
+    return postgres_server.url
 
 
 def _free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def _wait_for(port, server, log):
-    for _ in range(600):
-        if server.poll() is not None:
-            break
-        if "ready to accept connections" in log.read_text():
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

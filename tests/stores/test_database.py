@@ -75,3 +75,17 @@ def test_a_database_of_a_newer_version_is_left_alone(database_url, opened):
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreUnavailableError, match="newer esmviz"), opened(database_url).reading():
         pass
+
+
+def test_a_server_that_was_stopped_is_found_again(postgres_server, opened):
+    database = opened(postgres_server.url)
+    with database.reading():
+        pass
+    postgres_server.stop()
+    try:
+        with pytest.raises(StoreUnavailableError, match="does not answer"), database.reading():
+            pass
+    finally:
+        postgres_server.start()
+    with database.writing() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(TABLE)).scalar() == 0
