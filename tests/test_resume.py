@@ -179,22 +179,38 @@ def test_a_full_disk_is_one_clear_error_and_keeps_what_was_there(tmp_path):
     assert computed.split() == NAMES[n_kept:]
 
 
+KILLS = 34  # for each of three formats: a hundred
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [["-o", "out.npz"], ["-o", "out.npz", "--pooling", "none"], ["-o", "out.csv"]]
 )
 def test_killed_at_random_moments(tmp_path, options):
-    """Again and again, until it is through; no finished protein is lost or computed twice."""
+    """Again and again, until it is through, and again; no finished protein is lost or computed twice."""
     (tmp_path / "in.fasta").write_text(MANY)
     command = ["embed", "in.fasta", *options, "--resume"]
     whole = started(tmp_path, 0, *command)
     assert whole.communicate(timeout=120)[0].split() == NAMES
     path = tmp_path / options[1]
     expected = path.read_bytes()
-    path.unlink()
-    chance, begun, n_kills = random.Random(0), [], 0
-    for _ in range(200):
-        process = started(tmp_path, 0.02, *command)
+    chance, n_kills = random.Random(0), 0
+    while n_kills < KILLS:
+        path.unlink()
+        begun, kills = killed_until_through(tmp_path, command, path, expected, chance)
+        n_kills += kills
+        firsts = [NAMES.index(names[0]) for names in begun if names]
+        lasts = [NAMES.index(names[-1]) for names in begun if names]
+        assert firsts[0] == 0
+        for first, last in zip(firsts[1:], lasts, strict=False):
+            assert first in (last, last + 1)  # the one at work when it was killed, or the one after
+
+
+def killed_until_through(folder, command, path, expected, chance):
+    """The proteins that each process began, and how many were killed."""
+    begun, kills = [], 0
+    while True:
+        process = started(folder, 0.02, *command)
         n_lines, delay = chance.randrange(1, 8), chance.random() * 0.03
         told = [line for line in (process.stdout.readline() for _ in range(n_lines)) if line]
         time.sleep(delay)
@@ -204,13 +220,6 @@ def test_killed_at_random_moments(tmp_path, options):
         if path.exists():  # killed after its file took its place
             assert path.read_bytes() == expected
         if process.returncode == 0:
-            break
+            return begun, kills
         assert process.returncode == -signal.SIGKILL, errors
-        n_kills += 1
-    assert path.read_bytes() == expected
-    assert n_kills >= 5
-    firsts = [NAMES.index(names[0]) for names in begun if names]
-    lasts = [NAMES.index(names[-1]) for names in begun if names]
-    assert firsts[0] == 0
-    for first, last in zip(firsts[1:], lasts, strict=False):
-        assert first in (last, last + 1)  # the one at work when it was killed, or the one after
+        kills += 1

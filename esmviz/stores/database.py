@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -111,9 +111,8 @@ class Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.with_name(path.name + ".lock").open("ab") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            with sqlite3.connect(path, timeout=WAIT_SECONDS) as connection:
+            with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
-            connection.close()
             yield
 
 

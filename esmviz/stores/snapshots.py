@@ -108,6 +108,11 @@ class Snapshots:
         self._forget(gone)
         return Handed(token, key, snapshot)
 
+    def check(self) -> None:
+        """Raise StoreUnavailableError where nothing could be shared now: something is written, and removed again."""
+        with self._database.writing():
+            self._payloads.remove(self._payloads.put(secrets.token_bytes(16)))
+
     def find(self, token: str) -> Snapshot:
         """The record behind a link.
 

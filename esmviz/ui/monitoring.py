@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+import streamlit.config
 import streamlit.logger
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -95,11 +96,19 @@ def model_can_run(bench: Workbench) -> bool:
     return status.loaded or (status.present and status.fits)
 
 
+def can_share(bench: Workbench) -> bool:
+    """Whether a page could be shared now."""
+    bench.sharing.snapshots.check()
+    return True
+
+
 def routes() -> list[Route]:
     """``/healthz``, ``/readyz`` and ``/metrics``."""
     from esmviz.ui.resources import workbench
 
-    ready = Readiness({"model": lambda: model_can_run(workbench())})
+    ready = Readiness(
+        {"model": lambda: model_can_run(workbench()), "snapshots": lambda: can_share(workbench())}
+    )
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -144,6 +153,8 @@ class NoFrameworkMetrics:
 
 def open_log() -> None:
     """Everything that this process logs goes through one handler, Streamlit's and the server's lines too."""
+    # Where rich is installed, Streamlit prints an exception past every logger, message and all.
+    streamlit.config.set_option("logger.enableRich", False)
     handler = logs.configure(Settings.from_env().log_format)  # type: ignore[arg-type]  # Settings has checked it
 
     def adopt(logger: logging.Logger) -> None:

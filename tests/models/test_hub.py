@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -88,12 +89,19 @@ class Hub(http.server.BaseHTTPRequestHandler):
             assert path.split("/")[4] in (commit, "main"), path
             body = self.served(files["/".join(path.split("/")[5:])])
             headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(body).hexdigest()}"', **XET}
-        self.send_response(200)
-        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+        asked = self.headers.get("Range", "")  # bytes=1000-
+        start = int(asked.removeprefix("bytes=").partition("-")[0] or 0)
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        self.send_response(206 if start else 200)
+        for key, value in {**headers, "Content-Length": str(len(body) - start)}.items():
             self.send_header(key, value)
         self.end_headers()
         if with_body:
-            self.wfile.write(body)
+            self.send(body[start:])
+
+    def send(self, body):
+        self.wfile.write(body)
 
     def log_message(self, *args):
         pass
@@ -104,6 +112,19 @@ class SpoiltMirror(Hub):
 
     def served(self, data):
         return data if data == b"{}" else bytes(len(data))
+
+
+class VanishingHub(Hub):
+    """Gone in the middle of the weights, and from then on."""
+
+    def send(self, body):
+        if len(body) < len(WEIGHTS):
+            super().send(body)
+            return
+        super().send(body[: len(body) // 2])
+        self.wfile.flush()
+        self.server.socket.close()
+        self.connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
@@ -178,6 +199,19 @@ def test_a_cancelled_download_is_not_present(server, fetch):
     assert answer["error"] == "CancelledError"
     assert answer["files"] == []
     assert answer["seen"][-1][0] < len(WEIGHTS) / 4  # soon, also on a slow line
+
+
+def test_a_hub_that_goes_in_the_middle_is_an_error_and_the_next_try_goes_on(server, fetch):
+    with serving(VanishingHub) as vanishing:
+        answer = fetch(vanishing)
+    assert answer["error"] == "ModelUnavailableError"
+    assert "the hub cannot give it" in answer["text"]
+    assert answer["files"] == []  # half a file is no model
+    assert 0 < answer["seen"][-1][0] < len(WEIGHTS)
+    again = fetch(server, {"model.safetensors": hashlib.sha256(WEIGHTS).hexdigest()})
+    assert "error" not in again, again
+    assert again["files"] == ["config.json", "model.safetensors"]
+    assert again["seen"][-1] == [len(WEIGHTS) + 2] * 2
 
 
 def test_another_hash_is_refused_and_the_file_removed(server, fetch):

@@ -31,21 +31,33 @@ def served(monkeypatch, bench, client=("127.0.0.1", 5000)):
 
 
 def bench_with(fake, **settings):
-    return Workbench(Settings(default_model="fake", **settings), models=FakeModels(fake))
+    return Workbench(Settings(**{"default_model": "fake"} | settings), models=FakeModels(fake))
 
 
-def test_alive_and_ready(monkeypatch, fake):
-    client = served(monkeypatch, bench_with(fake))
+def test_alive_and_ready(monkeypatch, fake, tmp_path):
+    client = served(monkeypatch, bench_with(fake, data_dir=tmp_path))
     assert client.get("/healthz").text == "ok\n"
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "model": "ok"})
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "model": "ok", "snapshots": "ok"})
+    assert bench_with(fake, data_dir=tmp_path).sharing.snapshots.sweep() == (0, 0)  # it left nothing behind
 
 
-def test_not_ready_without_the_default_model(monkeypatch, fake):
-    client = served(monkeypatch, Workbench(Settings(default_model="elsewhere"), models=FakeModels(fake)))
+def test_not_ready_without_the_default_model(monkeypatch, fake, tmp_path):
+    client = served(monkeypatch, bench_with(fake, default_model="elsewhere", data_dir=tmp_path))
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (503, {"ready": False, "model": "failed"})
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "model": "failed", "snapshots": "ok"})
     assert client.get("/healthz").status_code == 200
+
+
+def test_not_ready_where_nothing_can_be_kept_and_ready_again_after_that(monkeypatch, fake, tmp_path):
+    folder = tmp_path / "data"
+    folder.write_text("in the way")
+    monkeypatch.setattr(monitoring, "CHECK_SECONDS", 0)
+    client = served(monkeypatch, bench_with(fake, data_dir=folder))
+    assert client.get("/readyz").json() == {"ready": False, "model": "ok", "snapshots": "failed"}
+    assert str(folder) not in client.get("/readyz").text
+    folder.unlink()
+    assert client.get("/readyz").status_code == 200
 
 
 def test_probes_in_quick_succession_cost_one_check():
