@@ -71,7 +71,7 @@ check: $(RUN_STAMP) $(DEV_STAMP)  ## format, lint, types, unsafe calls, and who 
 audit: $(RUN_STAMP) $(DEV_STAMP)  ## known vulnerabilities of what is locked (asks the package index)
 	@for lock in requirements.lock requirements-dev.lock requirements-esm.lock; do \
 	  echo "$$lock"; \
-	  $(PY) -m pip_audit --disable-pip --require-hashes --progress-spinner off --timeout 30 --requirement $$lock || { \
+	  $(PY) -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off --timeout 30 --requirement $$lock || { \
 	    echo 'make audit: either it lists vulnerabilities above, or the package index cannot be asked from here.' >&2; \
 	    exit 1; \
 	  }; \
