@@ -57,7 +57,7 @@ class EsmBlock:
         query_key = heads[:, :2] if turn is None else turn(heads[:, :2])
         query, key, value = query_key[:, 0], query_key[:, 1], heads[:, 2]
         x = x + self.mixed(attend(query, key, value, pack=pack, layer=layer))
-        return x + self.down(self.up.gelu(self.before_feed_forward(x)))
+        return x + self.down(self.up.then("gelu", self.before_feed_forward(x)))
 
 
 @dataclass(eq=False)

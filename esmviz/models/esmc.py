@@ -41,7 +41,8 @@ class EsmcBlock:
     key_norm: Norm
     mixed: Linear
     before_feed_forward: Norm
-    gate_up: Linear
+    gate: Linear
+    up: Linear
     down: Linear
 
     @classmethod
@@ -57,7 +58,8 @@ class EsmcBlock:
             own.norm("k_norm", EPS).reordered(pairs),
             own.linear("o_proj"),
             weights.norm("post_attention_layernorm", EPS),
-            weights.linear("mlp.gate_proj", "mlp.up_proj"),
+            weights.linear("mlp.gate_proj"),
+            weights.linear("mlp.up_proj"),
             weights.linear("mlp.down_proj"),
         )
 
@@ -66,9 +68,9 @@ class EsmcBlock:
         shape = (len(x), n_heads, -1)
         query, key = turn(self.query_norm(query).view(shape)), turn(self.key_norm(key).view(shape))
         mixed = self.mixed(attend(query, key, value.view(shape), pack=pack, layer=layer))
-        x = x + mixed / self.damping
-        gate, up = self.gate_up(self.before_feed_forward(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up) / self.damping
+        x = x.add(mixed, alpha=1 / self.damping)
+        normed = self.before_feed_forward(x)
+        return x.add(self.down(self.gate.then("swish", normed) * self.up(normed)), alpha=1 / self.damping)
 
 
 @dataclass(eq=False)

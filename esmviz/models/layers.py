@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Activation = Literal["gelu", "swish"]
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,  # the exact one: Hendrycks and Gimpel 2016, arXiv:1606.08415
+    "swish": F.silu,  # x times its logistic function: Ramachandran et al. 2017, arXiv:1710.05941
+}
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,9 @@ class Linear:
     def __call__(self, x: Tensor) -> Tensor:
         return _in_one_pass(x, self, "none") if _can_fuse(x) else F.linear(x, self.weight, self.bias)
 
-    def gelu(self, x: Tensor) -> Tensor:
-        """The map, then the exact gelu: Hendrycks and Gimpel 2016, arXiv:1606.08415."""
-        return _in_one_pass(x, self, "gelu") if _can_fuse(x) else F.gelu(F.linear(x, self.weight, self.bias))
+    def then(self, what: Activation, x: Tensor) -> Tensor:
+        """The map, then an activation."""
+        return _in_one_pass(x, self, what) if _can_fuse(x) else ACTIVATIONS[what](self(x))
 
     def reordered(self, order: Tensor) -> Linear:
         """The same map with its outputs in another order."""
@@ -43,8 +49,8 @@ def _can_fuse(x: Tensor) -> bool:
 
 
 def _in_one_pass(x: Tensor, linear: Linear, then: str) -> Tensor:
-    """oneDNN's product with bias and gelu added on the way out, as torch.compile uses it; ``F.linear`` first writes the
-    bias into the whole result, and gelu reads and writes it once more.
+    """oneDNN's product with bias and activation added on the way out, as torch.compile uses it; ``F.linear`` first
+    writes the bias into the whole result, and an activation reads and writes it once more.
     """
     result: Tensor = torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, then, [], "none")
     return result
@@ -75,7 +81,7 @@ class LanguageHead:
     decoder: Linear
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.decoder(self.norm(self.dense.gelu(x)))
+        return self.decoder(self.norm(self.dense.then("gelu", x)))
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def test_a_batch_equals_one_by_one(pair, mixed):
             np.testing.assert_allclose(getattr(output, name), getattr(alone, name), **CLOSE)
 
 
-def test_pooling_is_over_residues_only(pair, mixed):
+def test_pooling_is_over_residues_only(pair, mixed, assert_states_close):
     backend, reference = pair
     for how, expected in (
         ("mean", lambda x: x[1:-1].mean(0)),
@@ -86,7 +86,7 @@ def test_pooling_is_over_residues_only(pair, mixed):
         request = Request(layers=(2, -1), pooling=how)
         for record, output in zip(mixed, backend.run(mixed, request), strict=True):
             states = torch.stack(eagerly(reference, tokens(record)).hidden_states)[[2, 3], 0].numpy()
-            np.testing.assert_allclose(output.pooled, [expected(x) for x in states], **CLOSE)
+            assert_states_close(output.pooled, [expected(x) for x in states])
             assert output.hidden_states is None
 
 
