@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from esmviz.errors import EsmvizError
 from esmviz.label_tables import read_labels
@@ -40,7 +41,8 @@ def structure(content: bytes) -> None:
 def session(content: bytes) -> None:
     saved = read_session(content, limits=LIMITS, name="session.json")
     assert saved.proteins.records
-    assert read_session(session_bytes(saved), limits=LIMITS, name="again.json") == saved
+    again = read_session(session_bytes(saved), limits=LIMITS, name="again.json")
+    assert again == replace(saved, left_out=())
 
 
 READERS: dict[str, Callable[[bytes], None]] = {
