@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
 from esmviz import sequences, views
@@ -87,6 +88,8 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     access.warn_of_exposure()
     rehearse()
     bench = workbench()
+    # One limit: what is refused later anyway does not lie in memory first.
+    config.set_option("server.maxUploadSize", bench.settings.max_upload_mb)
     threading.Thread(target=bench.sharing.prepare, daemon=True).start()
     if bench.settings.warm_up:
         waiting = threading.Timer(FIRST_PAGE_SECONDS, bench.warm_up)

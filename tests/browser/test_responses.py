@@ -3,6 +3,9 @@
 import re
 import urllib.error
 import urllib.request
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -32,6 +35,18 @@ def answer(url, method="GET", body=None, **given):
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers, error.read()
+
+
+def status_before_the_body(url, headers):
+    """What a server says to an upload of which it has only seen the headers."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=30)
+    connection.putrequest("PUT", parts.path)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    with closing(connection):
+        return connection.getresponse().status
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +120,8 @@ def test_an_upload_needs_the_token_of_the_page(app, server):
         status, headers, _ = answer(url, "PUT", body, **kept, **token)
         assert status == expected
         assert_guarded(headers)
+    announced = {**kept, **tries[-1][0], "Content-Length": str(51 * 2**20)}
+    assert status_before_the_body(url, announced) == 413  # the limit of the settings, not one of Streamlit's
 
 
 def test_a_download_is_an_attachment_that_runs_nothing(app):
