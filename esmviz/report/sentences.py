@@ -63,7 +63,7 @@ def _attention_map(told: Told) -> str:
             f"Attention {summary} is the product of the layers' maps, each averaged over heads and mixed half and half "
             f"with the identity for the residual connection {cite('abnar2020')}."
         )
-    what = "of one head" if shown == "one head" else f"as {summary}"
+    what = "from one head" if shown == "one head" else f"as {summary}"
     text = f"Attention {cite('vig2021')} was read {what}; rows are queries and columns keys."
     if correction == "symmetric":
         return f"{text} The map was symmetrised, (a + aᵀ) / 2."

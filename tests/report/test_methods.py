@@ -91,3 +91,49 @@ def test_sources_are_those_of_the_documentation():
         "10.1101/2023.12.07.570727"
     }  # ProteinGym: no formula
     assert named <= {source.doi for source in REFERENCES.values()}
+
+
+def told(exhibit, name, page="attention", **facts):
+    """The passage of an exhibit whose picture has another name and other facts."""
+    drawn = replace(exhibit.pictures[0], name=name, facts={"esmviz": "0.1.0", **facts})
+    return methods.passages([replace(exhibit, page=page, pieces=(drawn,))])[-1].text
+
+
+def test_every_look_at_attention_is_told_by_its_formula(attention):
+    assert "mean distance in residues" in told(attention, "attention-grid")
+    assert "Vig and Belinkov 2019" in told(attention, "attention-grid")
+    heads = replace(attention, pieces=(replace(attention.pictures[0], arrays={"entropy": 1}),))
+    assert "mean entropy of a row in bits" in told(heads, "attention-heads")
+    contacts = told(attention, "attention", shown="contacts", correction="contacts")
+    assert "Rao et al. 2021; Dunn et al. 2008" in contacts
+    rollout = told(attention, "attention", shown="rollout", note="rollout through layers 1 to 6 · 20% comes")
+    assert "Attention rollout through layers 1 to 6 is the product" in rollout
+    mean = told(
+        attention,
+        "attention",
+        shown="mean over heads",
+        correction="attention",
+        note="mean over all heads of layer 2",
+    )
+    assert "read as mean over all heads of layer 2" in mean
+    assert "average product" not in mean
+    assert "(a + aᵀ) / 2" in told(attention, "attention", shown="one head", correction="symmetric")
+
+
+def test_every_look_at_logits_is_told(logits):
+    for name in ("mutations", "probabilities", "entropy", "wild type"):
+        assert "unmasked (wild-type marginals)" in told(logits, name, "logits", scheme="wild-type marginals")
+    assert "Salazar et al. 2020" in told(logits, "entropy", "logits", scheme="masked marginals")
+
+
+def test_maps_groups_predictions_and_folds_are_told(clusters, logits):
+    pca = {"pooling": "bos", "map": "pca", "groups": "hdbscan", "groups min_cluster_size": 3}
+    text = told(clusters, "clusters", "clusters", **pca)
+    assert "Pearson 1901" in text
+    assert "smallest group 3" in text
+    assert "softmax" in told(logits, "prediction", "predictions", problem="single_label_classification")
+    assert "logistic function" in told(
+        logits, "prediction", "predictions", problem="multi_label_classification"
+    )
+    assert "Hie et al. 2020" in told(logits, "prediction", "predictions", problem="regression")
+    assert "Jumper et al. 2021" in told(logits, "plddt", "structure")

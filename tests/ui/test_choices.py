@@ -18,6 +18,7 @@ from esmviz.types import (
     Thumbnails,
 )
 from esmviz.ui import attention_choice, errors, tables, texts
+from esmviz.ui.pickers import MapChoice
 
 
 @pytest.mark.parametrize("text", ["www.evil.example/x", "HTTP://evil.example", "me@evil.example"])
@@ -94,3 +95,13 @@ def test_a_thousand_labels_share_a_column():
     rest = table["other labels"]
     assert len(own) + len(rest[0].split("; ")) == 1000
     assert rest[1] == ""
+
+
+def test_the_seeds_of_map_and_groups_are_both_kept():
+    choice = MapChoice("umap", {"seed": 5}, "kmeans", {"k": 2, "seed": 0})
+    assert {**choice.params, **choice.group_facts} == {
+        "seed": 5,
+        "groups": "kmeans",
+        "groups k": 2,
+        "groups seed": 0,
+    }
