@@ -76,6 +76,8 @@ class Tab:
             subprotocols=["streamlit", self._http.cookies.get(XSRF, "none")],  # type: ignore[list-item]
             additional_headers={"Cookie": cookies},
             max_size=MOST_BYTES,
+            max_queue=None,  # a browser reads while its visitor looks, and does not ping
+            ping_interval=None,
             open_timeout=120,
             proxy=None,
         )
@@ -151,12 +153,16 @@ class Tab:
 
     async def _rerun(self, page_name: str = "", fragment: str = "") -> Shown:
         await self._ask(page_name, fragment)
-        shown = Shown()
+        shown, has_begun = Shown(), False  # what came while the visitor looked is of an earlier run
         while True:
             message = await self._receive()
             kind = message.WhichOneof("type")
+            if kind == "new_session" and not message.metadata.run.fragment_ids:
+                has_begun = True
             if kind == "auto_rerun":
                 shown.waited = True
+            if not has_begun:
+                continue
             if kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                 if not self._reruns:
                     return self._at_rest(shown)

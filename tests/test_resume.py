@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,9 +218,9 @@ def killed_until_through(folder, command, path, expected, chance):
         process.send_signal(signal.SIGKILL)
         rest, errors = process.communicate(timeout=120)
         begun.append("".join([*told, rest]).split())
-        if path.exists():  # killed after its file took its place
+        assert process.returncode in (0, -signal.SIGKILL), errors
+        kills += process.returncode != 0
+        if path.exists():  # through, though it may have been killed on its way out
             assert path.read_bytes() == expected
-        if process.returncode == 0:
+            shutil.rmtree(f"{path}.part", ignore_errors=True)
             return begun, kills
-        assert process.returncode == -signal.SIGKILL, errors
-        kills += 1
