@@ -45,20 +45,32 @@ def contains(allowed: Sequence[Network], host: str) -> bool:
 def came_from(client: str, forwarded: str, proxies: Sequence[Network]) -> str:
     """The address a request came from: that of its ``X-Forwarded-For`` only as far as trusted proxies say it.
 
-    uvicorn has put a forwarded address in the client's place already where the peer was this machine itself, so a
-    client that its own header names is taken for a proxy on this machine.
+    uvicorn has put a forwarded address in the client's place already where the peer was this machine itself: the last
+    that is not this machine. A client that its own header names there is taken for a proxy on this machine.
 
     >>> mine = networks("127.0.0.1", "X")
     >>> came_from("192.0.2.7", "192.0.2.7", mine), came_from("192.0.2.7", "10.0.0.1", mine)
     ('192.0.2.7', '192.0.2.7')
-    >>> came_from("192.0.2.7", "192.0.2.7", ())
-    '127.0.0.1'
+    >>> came_from("192.0.2.7", "192.0.2.7:4711", ()), came_from("192.0.2.7", "192.0.2.7, 10.0.0.1", mine)
+    ('127.0.0.1', '192.0.2.7')
     >>> came_from("127.0.0.1", "198.51.100.9, 192.0.2.7", mine)
     '192.0.2.7'
     """
-    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
-    chain = [*hops, LOCAL if client in hops else client]
+    hops = [_without_port(hop.strip()) for hop in forwarded.split(",") if hop.strip()]
+    from_here = next((hop for hop in reversed(hops) if hop != LOCAL), LOCAL) == client
+    chain = [*hops, LOCAL if from_here else client]
     return next((hop for hop in reversed(chain) if not contains(proxies, hop)), chain[0])
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies name the port, too, which is another one at every connection.
+
+    >>> [_without_port(hop) for hop in ("192.0.2.7:80", "[2001:db8::7]:80", "[2001:db8::7]", "2001:db8::7", "unknown")]
+    ['192.0.2.7', '2001:db8::7', '2001:db8::7', '2001:db8::7', 'unknown']
+    """
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def household(host: str) -> str:

@@ -1,4 +1,4 @@
-"""No page of another site talks to the app through a visitor's browser."""
+"""No page of another site talks to the app through a visitor's browser, whatever name it has itself or gives to us."""
 
 from __future__ import annotations
 
@@ -9,8 +9,29 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+from esmviz.addresses import is_loopback
+from esmviz.settings import Settings
 
 REFUSAL = "This request comes from a page of another site."
+UNNAMED = (
+    "This server does not go by the name in this address. On its own machine it is localhost; "
+    "an address that a proxy gives it belongs into ESMVIZ_PUBLIC_URL."
+)
+HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def keep_to_own_names(settings: Settings) -> None:
+    """Let a server for this machine alone go by this machine's names and that of the settings, unless it is told others.
+
+    The name of another site can be made to lead here at any time (DNS rebinding): its page would then be of our origin.
+    """
+    bound = st.get_option("server.address")
+    is_at_home = bound is not None and is_loopback(str(bound))
+    if is_at_home and not settings.trusted_proxies and not st.get_option("server.allowedHosts"):
+        public = urlsplit(settings.public_url or "").hostname
+        config.set_option("server.allowedHosts", [*HERE, str(bound), *filter(None, [public])])
 
 
 class SameOrigin:
@@ -24,13 +45,20 @@ class SameOrigin:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or is_ours(Headers(scope=scope)):
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = "" if is_ours(headers) else REFUSAL
+        if not is_host_allowed(headers.get("host")):
+            refusal = UNNAMED
+        if not refusal:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await PlainTextResponse(REFUSAL, 403)(scope, receive, send)
+            await PlainTextResponse(refusal, 403)(scope, receive, send)
         else:
             await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": REFUSAL})
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal[:120]})
 
 
 def is_ours(headers: Headers) -> bool:

@@ -88,6 +88,7 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     access.warn_of_exposure()
     rehearse()
     bench = workbench()
+    origins.keep_to_own_names(bench.settings)
     # One limit: what is refused later anyway does not lie in memory first.
     config.set_option("server.maxUploadSize", bench.settings.max_upload_mb)
     threading.Thread(target=bench.sharing.prepare, daemon=True).start()

@@ -8,7 +8,9 @@ import re
 import pytest
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
+from streamlit import config
 
+from esmviz.settings import Settings
 from esmviz.ui import headers, origins
 
 HOST = "lab.example:8501"
@@ -114,3 +116,35 @@ def test_origins_that_the_server_is_told_of_may_ask(monkeypatch):
     told["browser.serverAddress"] = "esm.example"
     monkeypatch.setattr(origins.config, "is_manually_set", lambda option: True)
     assert origins.is_ours(Headers({"host": "127.0.0.1:8501", "origin": "https://esm.example"}))
+
+
+@pytest.mark.parametrize(
+    ("bound", "settings", "given", "host", "may_ask"),
+    [
+        ("127.0.0.1", {}, [], "localhost:8501", True),
+        ("127.0.0.1", {}, [], "[::1]:8501", True),
+        ("127.0.0.1", {}, [], "rebound.evil.example:8501", False),
+        ("localhost", {}, [], "rebound.evil.example", False),
+        ("127.0.0.1", {}, [], "localhost.evil.example", False),
+        ("127.0.0.1", {"public_url": "https://esm.example/app"}, [], "esm.example", True),
+        ("127.0.0.1", {"public_url": "https://esm.example/app"}, [], "rebound.evil.example", False),
+        ("127.0.0.1", {"trusted_proxies": "127.0.0.1"}, [], "esm.example", True),
+        ("127.0.0.1", {}, ["*.lab.example"], "esm.lab.example", True),
+        ("127.0.0.1", {}, ["*.lab.example"], "localhost:8501", False),
+        ("0.0.0.0", {}, [], "esm.example", True),
+        (None, {}, [], "esm.example", True),
+    ],
+)
+def test_a_server_for_this_machine_goes_by_no_other_name(bound, settings, given, host, may_ask):
+    was = {name: config.get_option(name) for name in ("server.address", "server.allowedHosts")}
+    try:
+        config.set_option("server.address", bound)
+        config.set_option("server.allowedHosts", given)
+        origins.keep_to_own_names(Settings(**settings))
+        sent = messages(origins.SameOrigin(hello), host=host, origin=f"http://{host}")
+        assert sent[0]["status"] == (200 if may_ask else 403)
+        [closed] = messages(origins.SameOrigin(broken), kind="websocket", host="a", origin="http://b")
+        assert len(closed["reason"].encode()) <= 123  # the most that a close frame holds
+    finally:
+        for name, value in was.items():
+            config.set_option(name, value)
