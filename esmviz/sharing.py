@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -55,7 +55,14 @@ class Sharing:
         return Snapshots(database, Payloads(given.payload_url or str(folder / "payloads")), limits)
 
     def share(
-        self, exhibit: Exhibit, *, title: str = "", note: str = "", days: int = 0, browser: str | None = None
+        self,
+        exhibit: Exhibit,
+        *,
+        title: str = "",
+        note: str = "",
+        days: int = 0,
+        browser: str | None = None,
+        admit: Callable[[int], object] = lambda n_bytes: None,
     ) -> Handed:
         """Freeze an exhibit under a new link.
 
@@ -68,6 +75,8 @@ class Sharing:
             How long the link lives; 0 is the longest life.
         browser : str, optional
             Whose list it goes into, and whose quota it counts against.
+        admit : callable, optional
+            Asked with the bytes before anything is kept; raises a refusal.
 
         Raises
         ------
@@ -81,9 +90,9 @@ class Sharing:
         label = Label(title, "\n".join(lines).strip(), exhibit.page, str(exhibit.model["name"]))
         _check_length("title", label.title, TITLE_LETTERS)
         _check_length("note", label.note, NOTE_LETTERS)
-        return self.snapshots.add(
-            exhibit.to_bytes(), label, days=days or self._settings.snapshot_days, browser=browser
-        )
+        content = exhibit.to_bytes()
+        admit(len(content))
+        return self.snapshots.add(content, label, days=days or self._settings.snapshot_days, browser=browser)
 
     def open(self, token: str) -> tuple[Snapshot, Exhibit]:
         """What a link shows.

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from esmviz.errors import QuotaExceededError, SnapshotNotFoundError, StoreUnavailableError
+from esmviz.errors import QuotaError, QuotaExceededError, SnapshotNotFoundError, StoreUnavailableError
 from esmviz.settings import Settings
 from esmviz.sharing import Sharing
 from tests.test_exhibit import exhibit
@@ -29,6 +29,19 @@ def test_what_was_shared_is_what_opens(sharing):
     assert (snapshot.title, snapshot.note) == ("My <b>map</b>", "one\n two")
     assert (snapshot.page, snapshot.model) == ("similarity", "mini")
     assert opened.to_bytes() == exhibit().to_bytes()
+
+
+def test_who_is_not_admitted_leaves_nothing(sharing):
+    asked = []
+
+    def refuse(n_bytes):
+        asked.append(n_bytes)
+        raise QuotaError("Too much today.", "Come back.")
+
+    with pytest.raises(QuotaError):
+        sharing.share(exhibit(), admit=refuse)
+    assert asked == [len(exhibit().to_bytes())]
+    assert list(sharing.snapshots.everything()) == []
 
 
 def test_another_process_opens_it_without_torch_and_without_computing(sharing, settings):

@@ -7,7 +7,7 @@ import math
 from urllib.parse import urlsplit
 
 import streamlit as st
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, RateLimitItemPerMinute
 
 from esmviz.addresses import LOCAL, came_from, household, is_loopback, networks
 from esmviz.errors import QuotaError
@@ -53,6 +53,26 @@ class Quotas:
             )
         self._charge(owner, n_residues)
         return 60 * s.job_minutes
+
+    def admit_snapshot(self, n_bytes: int) -> None:
+        """Count what an address shares: with a new cookie each time, one visitor would fill the store for all.
+
+        Raises
+        ------
+        QuotaError
+            It is too much for a day; says when to come back.
+        """
+        if self._is_alone():
+            return
+        s = self._settings
+        item, at = RateLimitItemPerDay(max(s.snapshot_mb, s.snapshot_total_mb // 10) << 20), address(s)
+        if not self._rates.allows(item, at, n_bytes):
+            hours = max(1, math.ceil(self._rates.seconds_left(item, at) / 3600))
+            raise QuotaError(
+                f"Your network has shared nearly {item.amount >> 20:,} MB within a day, the most that this server keeps.",
+                f"Come back in {hours} hour" + "s" * (hours > 1) + ".",
+            )
+        self._rates.count(item, at, n_bytes)
 
     def _charge(self, owner: str, n_residues: int) -> None:
         s, at = self._settings, address(self._settings)

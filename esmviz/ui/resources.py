@@ -15,9 +15,19 @@ from esmviz.workbench import Workbench
 
 
 @st.cache_resource(show_spinner=False)
+def _quotas() -> Quotas:
+    return Quotas(Settings.from_env())
+
+
+def quotas() -> Quotas:
+    """What the visitors of this process have asked for lately."""
+    return _quotas()
+
+
+@st.cache_resource(show_spinner=False)
 def _shared() -> Workbench:
     settings = Settings.from_env()
-    queue = Queue(settings.heartbeat_seconds, watch=monitoring.job_over, admit=Quotas(settings).admit)
+    queue = Queue(settings.heartbeat_seconds, watch=monitoring.job_over, admit=quotas().admit)
     bench = Workbench(settings, queue=queue)
     monitoring.METRICS.read = lambda: monitoring.reading(bench)
     return bench

@@ -11,7 +11,7 @@ from esmviz.sharing import NOTE_LETTERS, TITLE_LETTERS
 from esmviz.ui import visitor
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.exhibits import Draft
-from esmviz.ui.resources import workbench
+from esmviz.ui.resources import quotas, workbench
 
 if TYPE_CHECKING:
     from esmviz.sharing import Handed
@@ -56,7 +56,14 @@ def _asked(draft: Draft) -> Handed | None:
         if not st.form_submit_button("Make a link", type="primary", key="make_link"):
             return None
     with st.spinner("Freezing the page"):
-        return sharing.share(draft.frozen(), title=title, note=note, days=days, browser=visitor.browser())
+        return sharing.share(
+            draft.frozen(),
+            title=title,
+            note=note,
+            days=days,
+            browser=visitor.browser(),
+            admit=quotas().admit_snapshot,
+        )
 
 
 def _hand_out(handed: Handed) -> None:

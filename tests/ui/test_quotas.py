@@ -169,6 +169,22 @@ def test_what_is_known_is_free_and_a_scan_counts_each_of_its_passes(page):
     )  # the command line is not limited
 
 
+def test_an_address_fills_a_tenth_of_the_store_a_day_whatever_its_cookies(page):
+    guard = Quotas(Settings(snapshot_mb=1, snapshot_total_mb=30))
+    for _ in range(3):
+        guard.admit_snapshot(1 << 20)
+    with pytest.raises(QuotaError) as refused:
+        guard.admit_snapshot(1)
+    assert str(refused.value) == (
+        "Your network has shared nearly 3 MB within a day, the most that this server keeps. Come back in 24 hours."
+    )
+    page.ip_address = "192.0.2.8"
+    guard.admit_snapshot(1 << 20)
+    page.bound = "127.0.0.1"
+    page.ip_address = "192.0.2.7"
+    guard.admit_snapshot(1 << 30)  # nobody else can come
+
+
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
 def test_a_clock_that_jumps_shuts_nobody_out(page, monkeypatch, jump):
     guard = Quotas(Settings(residues_per_hour=10))
