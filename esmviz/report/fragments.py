@@ -207,7 +207,7 @@ def _of(exhibits: Sequence[Exhibit], name: str) -> Iterator[str]:
 def json_in_html(text: str) -> str:
     """JSON that can stand inside a script element: ``<`` is never outside of its strings.
 
-    >>> json.loads(json_in_html('["</script>"]'))
-    ['</script>']
+    >>> print(json_in_html('["</script>"]'))
+    ["\\u003c/script>"]
     """
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
