@@ -8,16 +8,19 @@ from typing import Any
 
 from esmviz.exhibit import Exhibit
 from esmviz.labels import head_label, windows_label
-from esmviz.report.references import Reference, bibtex_entry, cite, cited_in
+from esmviz.report.references import REFERENCES, Reference, bibtex_entry, cite, cited_in
 from esmviz.report.sentences import SENTENCES
 from esmviz.types import ProteinRecord, Provenance
 
-# What to cite for a model of the catalogue, by the beginning of its name. ESM C and ESMFold2 have a model card only.
+# What to cite for a model of the catalogue, by the beginning of its name; the first that fits.
 _PAPERS = {
     "esm2-": "lin2023",
     "esm1b": "rives2021",
     "esm1v": "meier2021",
+    "esmc-": "candido2026",
     "esm3": "hayes2025",
+    "esmfold2": "candido2026",
+    "esmfold": "lin2023",
 }
 _HEADINGS = {"home": "Entropy"}  # where the page's name says nothing of what was computed
 
@@ -124,10 +127,9 @@ def _models(exhibits: Iterable[Exhibit]) -> list[tuple[Mapping[str, Any], str]]:
 
 def _model(model: Mapping[str, Any], revision: str) -> str:
     title, name = one_line(model["title"] or model["name"]), one_line(model["name"])
-    shown = title if title == name else f"{title} (`{name}` in esmviz)"
-    paper = next((key for start, key in _PAPERS.items() if name.startswith(start)), None)
-    if name == "esmfold":
-        paper = "lin2023"
+    paper = next((REFERENCES[key].short for start, key in _PAPERS.items() if name.startswith(start)), None)
+    named = None if title.startswith(name) else f"{name} in esmviz"
+    aside = "; ".join(filter(None, [named, paper]))
     sizes = (
         f"{model['n_parameters'] / 1e6:,.1f} million parameters, {model['n_layers']} layers, {model['n_heads']} heads, "
         f"width {model['d_model']}"
@@ -138,13 +140,16 @@ def _model(model: Mapping[str, Any], revision: str) -> str:
     elif name == "mini":
         origin = "the small model that comes with esmviz"
     pinned = "revision" if model["repo_id"] or model["host"] else "SHA-256 of its weights"
+    if members := model.get("members"):
+        origin = f"the ensemble of {one_line(', '.join(members))}"
+        pinned = "SHA-256 of its members' revisions"
     facts = [
         origin,
         revision and f"{pinned} {revision}",
         sizes,
         model["licence"] and f"licence {one_line(model['licence'])}",
     ]
-    return f"{shown}{' ' + cite(paper) if paper else ''}: {'; '.join(filter(None, facts))}."
+    return f"{title}{f' ({aside})' if aside else ''}: {'; '.join(filter(None, facts))}."
 
 
 def _passage(exhibit: Exhibit) -> Passage:

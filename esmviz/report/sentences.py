@@ -127,14 +127,11 @@ def _clusters(exhibit: Exhibit, told: Told) -> str:
 def _predictions(_: Exhibit, told: Told) -> str:
     problem = told.get("problem")
     if problem == "regression":
-        return f"The values are those of the regression head as they are {cite('hie2020')}."
-    link = (
-        "the softmax" if problem == "single_label_classification" else "the logistic function of each class"
-    )
-    return (
-        f"Class probabilities are {link} of the classifier's outputs {cite('bridle1990')}; they were not calibrated "
-        f"{cite('guo2017')}."
-    )
+        return "The values are the outputs of the checkpoint's regression head, unchanged."
+    link = "the logistic function of each of the classifier's outputs"
+    if problem == "single_label_classification":
+        link = f"the softmax of the classifier's outputs {cite('bridle1990')}"
+    return f"Class probabilities are {link}; they were not calibrated {cite('guo2017')}."
 
 
 def _structure(exhibit: Exhibit, _: Told) -> str:

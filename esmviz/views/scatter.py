@@ -25,6 +25,12 @@ _BARE = {  # distances on a map have no unit
     "showline": True,
     "mirror": True,
 }
+_WORDS = {  # parameters of a map in the words of the page's controls
+    "n_neighbors": "{} neighbours",
+    "min_dist": "least distance {:g}",
+    "metric": "{} distance",
+    "seed": "seed {}",
+}
 NO_GROUP = ("", "noise", "unlabelled")
 
 
@@ -194,15 +200,19 @@ def _beside_legend(x: ArrayLike) -> list[float]:
 
 
 def _made_by(projection: Projection) -> str:
-    shown = {key: value for key, value in projection.params.items() if key != "note"}  # said above the figure
-    params = ", ".join(f"{key} {_short(value)}" for key, value in shown.items())
-    return f"{projection.method.upper()}: {params}" if params else projection.method.upper()
+    """Method and parameters in words; the note among them is said above the figure, files have all by name.
 
-
-def _short(value: object) -> str:
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return " ".join(_short(part) for part in np.asarray(value).tolist())
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    >>> from esmviz.types import Projection
+    >>> coords = np.zeros((2, 2), dtype=np.float32)
+    >>> _made_by(Projection(("a", "b"), coords, "pca", {"n_components": 2, "explained": [0.412, 0.083]}))
+    'PCA: the axes show 41% and 8% of the variance'
+    >>> _made_by(Projection(("a", "b"), coords, "umap", {"n_neighbors": 15, "min_dist": 0.1, "seed": 0}))
+    'UMAP: 15 neighbours, least distance 0.1, seed 0'
+    """
+    told = [words.format(projection.params[key]) for key, words in _WORDS.items() if key in projection.params]
+    if shares := projection.params.get("explained"):
+        told.append(f"the axes show {' and '.join(f'{share:.0%}' for share in shares)} of the variance")
+    return f"{projection.method.upper()}{': ' if told else ''}{', '.join(told)}"
 
 
 def _ends(values: ArrayLike) -> tuple[float, float]:

@@ -61,7 +61,7 @@ def test_two_models_are_two_passages(similarity, attention):
     models = [passage.text for passage in methods.passages([similarity, other]) if passage.heading == "Model"]
     assert len(models) == 2
     assert (
-        "ESM-2 8M (`esm2-8m` in esmviz) (Lin et al. 2023): x/y on the Hugging Face hub; revision 01234"
+        "ESM-2 8M (esm2-8m in esmviz; Lin et al. 2023): x/y on the Hugging Face hub; revision 01234"
         in models[1]
     )
 
@@ -74,19 +74,32 @@ def test_every_page_that_draws_has_its_sentence():
     assert {page.file for page in PAGES} - {"models", "report", "snapshots"} == sentences.SENTENCES.keys()
 
 
-def test_every_model_is_described_by_its_paper_or_its_page(similarity):
+def test_every_model_of_the_hub_is_cited_by_its_paper(similarity):
+    """The authors of ESM C and ESMFold2 ask for Candido et al. 2026 in the README of Biohub/esm."""
+    papers = {
+        "mini": None,
+        "esmfold": "Lin",
+        "esmc-600m": "Candido",
+        "esmfold2": "Candido",
+        "esm3-open": "Hayes",
+    }
     for spec in CATALOG.values():
         shown = replace(similarity, model={name: getattr(spec, name) for name in vars(spec)})
         text = next(passage.text for passage in methods.passages([shown]) if passage.heading == "Model")
         assert f"{spec.n_layers} layers" in text
-        assert re.search(r"\(\w+ et al\. \d{4}\)|Hugging Face hub|comes with esmviz", text)
+        assert re.search(
+            r"\w+ et al\. \d{4}\): (\S+ on the Hugging Face hub|the ensemble)|^mini \(embedded\): the small",
+            text,
+        )
+        assert ("SHA-256 of its members' revisions" in text) == bool(spec.members)
+        assert (papers.get(spec.name) or "") in text
 
 
 def test_sources_are_those_of_the_documentation():
     """PyTorch and scikit-learn are software; their papers stand in no formula."""
     text = DOCS.read_text(encoding="utf-8")
     missing = {key for key, source in REFERENCES.items() if source.doi not in text}
-    assert missing <= {"paszke2019", "hie2020"}
+    assert missing <= {"paszke2019"}
     named = set(re.findall(r"\[(10\.\d{4,}/[^\]]+)\]", text)) - {
         "10.1101/2023.12.07.570727"
     }  # ProteinGym: no formula
@@ -135,5 +148,5 @@ def test_maps_groups_predictions_and_folds_are_told(clusters, logits):
     assert "logistic function" in told(
         logits, "prediction", "predictions", problem="multi_label_classification"
     )
-    assert "Hie et al. 2020" in told(logits, "prediction", "predictions", problem="regression")
+    assert "head, unchanged" in told(logits, "prediction", "predictions", problem="regression")
     assert "Jumper et al. 2021" in told(logits, "plddt", "structure")

@@ -49,7 +49,7 @@ def test_groups_have_colours_and_noise_is_grey():
 def test_caption_has_method_parameters_and_seed():
     figure = scatter(3, ["a", "b", "c"], note="mean pooling")
     caption = noted(figure, "caption").replace("<br>", " · ")
-    assert "UMAP: n_neighbors 15, min_dist 0.1, seed 0" in caption
+    assert "UMAP: 15 neighbours, least distance 0.1, seed 0" in caption
     assert "mean pooling" in caption
     assert noted(figure, "x title") == "UMAP 1"
     assert figure.layout.yaxis.scaleanchor == "x"
