@@ -143,7 +143,7 @@ def _esm1v() -> tuple[ModelSpec, ...]:
         repo_id="",
         n_parameters=sum(member.n_parameters for member in members),
         provides=frozenset({"logits"}),
-        title="ESM-1v (ensemble of five)",
+        title="ESM-1v ensemble",
         url="https://github.com/facebookresearch/esm/tree/main/examples/variant-prediction",
         note="What its five members expect on average; they take turns where memory is too small for all.",
         published_spearman=0.407,

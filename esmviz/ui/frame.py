@@ -23,8 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 ICON = Path(__file__).resolve().parents[1] / "assets" / "icon.png"
 
 
-# Below this width a figure and the list beside it stand one above the other, and the sidebar leaves room.
+# A long question breaks before the button beside it does, and a long link is not cut. Below 1100 pixels a figure and
+# the list beside it stand one above the other, and the sidebar leaves room.
 NARROW = """<style>
+[data-testid="stMain"] .st-key-question { flex-wrap: nowrap; }
+[data-testid="stMain"] .st-key-question [data-testid="stElementContainer"]:has(button) { flex: none; }
+[data-testid="stMain"] [data-testid="stPageLink"] p { white-space: normal; overflow: visible; }
 @media (max-width: 1100px) {
   [data-testid="stMain"] [data-testid="stColumn"] { min-width: calc(100% - 1.5rem); }
   [data-testid="stSidebar"][aria-expanded="true"] { width: 230px !important; min-width: 230px !important; }
@@ -107,7 +111,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
     page = next(page for page in PAGES if page.file == file)
     with METRICS.timing_page(file):
         st.html(NARROW)
-        head = st.container(horizontal=True, vertical_alignment="center")
+        head = st.container(horizontal=True, vertical_alignment="center", key="question")
         head.title(page.question, anchor=False)
         access.need_sign_in()
         choice = None

@@ -26,19 +26,20 @@ GIVES: dict[Output, str] = {  # in the words of the pages, in their order
 }
 NUMBER, TEXT, LINK = (getattr(st.column_config, f"{kind}Column") for kind in ("Number", "Text", "Link"))
 COLUMNS: dict[str, Any] = {
-    "model": TEXT(pinned=True, width=128),
+    "model": TEXT(pinned=True, width=134),
     "here": TEXT(width=60, help="On this machine, or hosted by another."),
     "needs (GB)": NUMBER(width=84, format="%.2f", help="Memory, estimated in float32."),
     "fits": TEXT(width=42, help="Into the memory that is free now."),
     "gives": TEXT(width=235),
     "params (M)": NUMBER(width=82, format="%.1f", help="Millions of parameters."),
-    "layers/heads/width": TEXT(width=132),
+    "L/H/width": TEXT(width=110, help="Layers / heads of each / width: numbers in a residue's vector."),
     "limit": NUMBER(width=48, help="Longest protein in one piece; longer ones run in windows. Empty: none."),
     "Spearman": NUMBER(
         width=74, format="%.3f", help="On mutations: published mean over the 217 assays of ProteinGym."
     ),
     "licence": TEXT(width=58),
     "card": LINK(width=46, display_text="card", help="Licence and details where the model is published."),
+    "name": None,  # in the data; the page says it below, and here it would push the last columns off the table
 }
 
 
@@ -74,7 +75,7 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
         "fits": ("yes" if status.fits else "no") if has_weights else "",
         "gives": _gives(spec),
         "params (M)": spec.n_parameters / 1e6 or None,
-        "layers/heads/width": _sizes(spec),
+        "L/H/width": _sizes(spec),
         "limit": spec.max_residues,
         "Spearman": spec.published_spearman,
         "licence": spec.licence,

@@ -49,7 +49,7 @@ def _leave() -> None:
 
 
 def _show(snapshot: Snapshot, exhibit: Exhibit) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="question"):
         st.title(plain(snapshot.title), anchor=False)
         wants_on = st.button("Continue from here", type="primary", key="continue", help=_tip(exhibit))
     if wants_on:
@@ -138,12 +138,16 @@ def _take_back(snapshot: Snapshot, proof: dict[str, Any], *, is_ready: bool = Tr
     """Extend or revoke."""
     sharing = workbench().sharing
 
-    def extend() -> None:
-        sharing.snapshots.extend(snapshot.id, st.session_state["extend_days"], **proof)
+    def extend() -> str:
+        kept = sharing.snapshots.extend(snapshot.id, st.session_state["extend_days"], **proof)
+        if PICKED in st.session_state:  # or its page would go on naming the day it had before
+            st.session_state[PICKED] = kept
+        return f"Kept until {_day(kept.expires)}."
 
-    def revoke() -> None:
+    def revoke() -> str:
         sharing.snapshots.revoke(snapshot.id, **proof)
         st.session_state.pop(PICKED, None)
+        return "Revoked. The link no longer works, and what was kept here is deleted."
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox("From now on for", sharing.days, format_func=days_in_words, key="extend_days", width=200)
@@ -153,11 +157,10 @@ def _take_back(snapshot: Snapshot, proof: dict[str, Any], *, is_ready: bool = Tr
             _button("Revoke it", revoke, "revoke", is_ready)
 
 
-def _button(label: str, act: Callable[[], None], key: str, is_ready: bool) -> None:
+def _button(label: str, act: Callable[[], str], key: str, is_ready: bool) -> None:
     if st.button(label, key=key, disabled=not is_ready):
         with reporting_errors():
-            act()
-            st.session_state["snapshot_done"] = f"{label}: done."
+            st.session_state["snapshot_done"] = act()
             st.rerun()
 
 
@@ -172,11 +175,12 @@ def _list_mine() -> None:
     if not mine:
         st.info("Nothing has been shared from this browser, or all of it has expired.")
         return
+    titles = {page.file: page.title for page in PAGES}
     st.dataframe(
         shown(
             {
                 "title": [one.title for one in mine],
-                "page": [one.page for one in mine],
+                "page": [titles.get(one.page, one.page) for one in mine],
                 "model": [one.model for one in mine],
                 "shared": [_day(one.created) for one in mine],
                 "until": [_day(one.expires) for one in mine],
@@ -191,7 +195,7 @@ def _list_mine() -> None:
         f"{total:,.1f} of {workbench().settings.snapshot_visitor_mb:,} MB used. A link cannot be shown again: only its "
         "digest is stored."
     )
-    names = {one.id: f"{one.title}, {one.page}, {_day(one.created)}" for one in mine}
+    names = {one.id: f"{one.title}, {titles.get(one.page, one.page)}, {_day(one.created)}" for one in mine}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = st.selectbox("Snapshot", list(names), format_func=names.__getitem__, key="which", width=500)
         picked = next(one for one in mine if one.id == which)

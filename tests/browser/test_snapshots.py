@@ -89,7 +89,7 @@ def test_a_browser_sees_its_own_snapshots_and_takes_one_back(app, server, browse
     app.keyed("all_snapshots").get_by_role("button").click()
     app.page.get_by_test_id("stPopover").get_by_role("button").click()
     app.keyed("revoke").get_by_role("button").click()
-    app.expect_text("Revoke it: done")
+    app.expect_text("Revoked. The link no longer works")
     other = opened_by(browser, server, link)
     other.expect_text("There is no snapshot under this link")
     other.keyed("all_snapshots").get_by_role("button").click()

@@ -73,7 +73,7 @@ def test_the_whole_catalogue_is_listed_by_family(app, monkeypatch):  # noqa: F81
     assert rows.loc["esm1v", "gives"] == "logits"
     assert rows.loc["esm1b", "limit"] == 1022
     assert rows["limit"].isna()["esm2-650m"]
-    assert rows.loc["esm2-650m", "layers/heads/width"] == "33 / 20 / 1280"
+    assert rows.loc["esm2-650m", "L/H/width"] == "33 / 20 / 1280"
     assert rows.loc["esm2-8m", "card"] == "https://huggingface.co/facebook/esm2_t6_8M_UR50D"
     assert rows.loc["mini", "here"] == "yes"
     assert rows.loc["esmc-6b", "Spearman"] != rows.loc["esmc-6b", "Spearman"]  # not a number: an empty cell

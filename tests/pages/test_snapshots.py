@@ -149,14 +149,14 @@ def test_the_owner_key_extends_and_revokes_from_another_browser(app, browser):  
     seen.text_input(key="owner_key").set_value(f" {key} ").run()
     seen.selectbox(key="extend_days").set_value(3650).run()
     seen.button(key="extend").click().run()
-    assert "Keep it: done." in seen.success[0].value
+    assert "Kept until 203" in seen.success[0].value
     assert "until 203" in words(seen)
     seen.button(key="revoke").click().run()
     assert "There is no snapshot under this link" in words(seen)
 
 
 def test_a_browser_lists_its_own(app, browser):  # noqa: F811
-    share(app("home"), title="first")
+    _, key = share(app("home"), title="first")
     browser["is"] = "b" * 64
     assert "Nothing has been shared from this browser" in words(app("snapshots"))
     browser["is"] = None
@@ -164,9 +164,13 @@ def test_a_browser_lists_its_own(app, browser):  # noqa: F811
     browser["is"] = MINE
     at = app("snapshots")
     [table] = at.dataframe
-    assert table.value["title"].tolist() == ["first"]
+    assert (table.value["title"].tolist(), table.value["page"].tolist()) == (["first"], ["Home"])
     at.button(key="open_snapshot").click().run()
     assert at.title[0].value == "first"
+    at.text_input(key="owner_key").set_value(key).run()
+    at.selectbox(key="extend_days").set_value(3650).run()
+    at.button(key="extend").click().run()
+    assert "until 203" in words(at)  # not the day it had when it was opened
     assert len(figures(at)) == 1
     at.button(key="all_snapshots").click().run()
     at.selectbox(key="extend_days").set_value(7).run()
