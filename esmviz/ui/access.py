@@ -18,6 +18,7 @@ from esmviz.addresses import is_loopback
 from esmviz.settings import Settings
 from esmviz.ui.errors import plain
 from esmviz.ui.logins import COOKIE, Logins, is_let_in, vouched
+from esmviz.ui.place import base as base
 
 SIGN_OUT = "/sign-out"
 EXPOSED = (
@@ -129,9 +130,3 @@ def go(path: str) -> None:
         message = ForwardMsg()
         message.auth_redirect.url = path
         context.enqueue(message)
-
-
-def base() -> str:
-    """Path under which the app is served."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}" if base else ""

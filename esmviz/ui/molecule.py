@@ -14,10 +14,11 @@ from esmviz import export
 from esmviz.exhibit import Molecule
 from esmviz.ui import exhibits
 from esmviz.ui.figures import is_dark
+from esmviz.ui.place import base
 from esmviz.views import Painting, theme
 
 ASSETS = resources.files("esmviz") / "assets"
-LIBRARY = "3Dmol-min.js"
+PATH, LIBRARY = "/3dmol", "3Dmol-min.js"
 
 
 def _asset(name: str) -> str:
@@ -43,7 +44,7 @@ def viewer(text: str, painting: Painting, name: str, *, alt: str) -> None:
     """
     exhibits.note(lambda: Molecule(name, alt, text, asdict(painting)), is_picture=True)
     data: dict[str, Any] = {
-        "library": f"{_prefix()}/{LIBRARY}",
+        "library": f"{base()}{PATH}/{LIBRARY}",
         "text": text,
         "colours": list(painting.colours),
         "words": list(painting.words),
@@ -60,9 +61,4 @@ def viewer(text: str, painting: Painting, name: str, *, alt: str) -> None:
 
 def routes() -> list[Mount]:
     """Where the browser finds 3Dmol."""
-    return [Mount(_prefix(), StaticFiles(directory=str(ASSETS / "3dmol")))]
-
-
-def _prefix() -> str:
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/3dmol" if base else "/3dmol"
+    return [Mount(base() + PATH, StaticFiles(directory=str(ASSETS / "3dmol")))]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import streamlit as st
 import streamlit.config
 import streamlit.logger
 from starlette.requests import Request
@@ -24,6 +23,7 @@ from esmviz.errors import EsmvizError
 from esmviz.jobs import Job
 from esmviz.metrics import Metrics, Reading
 from esmviz.settings import Settings
+from esmviz.ui.place import base
 from esmviz.workbench import Workbench
 
 METRICS = Metrics()
@@ -124,7 +124,7 @@ def routes() -> list[Route]:
         return PlainTextResponse(METRICS.text(), media_type="text/plain; version=0.0.4")
 
     paths = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
-    return [Route(_prefix() + path, endpoint) for path, endpoint in paths.items()]
+    return [Route(base() + path, endpoint) for path, endpoint in paths.items()]
 
 
 def may_read(request: Request, settings: Settings) -> bool:
@@ -168,8 +168,3 @@ def open_log() -> None:
             "websockets",
         ):
             logger.handlers = [handler] if logger.handlers else []
-
-
-def _prefix() -> str:
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}" if base else ""

@@ -11,6 +11,7 @@ from esmviz.sharing import NOTE_LETTERS, TITLE_LETTERS
 from esmviz.ui import visitor
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.exhibits import Draft
+from esmviz.ui.place import base
 from esmviz.ui.resources import quotas, workbench
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ def _hand_out(handed: Handed) -> None:
 
 def link(token: str) -> str:
     """The address that opens a snapshot."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     parts = urlsplit(st.context.url or "")
     origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-    return f"{origin}/{base}/snapshots?s={token}" if base else f"{origin}/snapshots?s={token}"
+    return f"{origin}{base()}/snapshots?s={token}"
 
 
 def days_in_words(days: int) -> str:

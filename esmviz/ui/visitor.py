@@ -13,6 +13,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from esmviz.ui.logins import vouched
+from esmviz.ui.place import base
 
 COOKIE = "esmviz_visitor"
 DAYS = 365
@@ -67,6 +68,5 @@ def _set_cookie(scope: Scope) -> str:
 
 def set_cookie(name: str, value: str, scope: Scope, *, seconds: int) -> str:
     """A ``Set-Cookie`` header that no script can read and no other site sends; encrypted pages keep it encrypted."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     secure = "; Secure" if scope.get("scheme") == "https" else ""
-    return f"{name}={value}; Path=/{base}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+    return f"{name}={value}; Path={base() or '/'}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
