@@ -113,4 +113,5 @@ def forget(session: Session) -> None:
             context.uploaded_file_mgr.remove_session_files(each.connection)
         each.clear(sequences.example())
     st.session_state.clear()
+    st.query_params.clear()  # or the address names a protein that is no longer there
     access.go(f"{access.base()}/")

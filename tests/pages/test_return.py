@@ -194,7 +194,10 @@ def test_forgetting_leaves_nothing_in_any_tab(house):
     one = with_toy(house.visit())
     house.open.add(one.session_state["session"].connection)
     two = with_toy(house.visit())
+    two.query_params["protein"] = gone = ids(two)[0]
     two.button(key="forget").click().run()
+    assert gone not in str(dict(two.query_params))
+    assert not any(gone in info.value for info in two.info)
     assert len(house.shelf) <= 1
     assert len(ids(settled(one.run()))) == 58
     assert len(ids(house.visit())) == 58
