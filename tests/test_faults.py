@@ -18,7 +18,7 @@ from esmviz.settings import Settings
 from esmviz.sharing import Sharing
 from esmviz.stores import Payloads
 from esmviz.stores.snapshots import DAY
-from tests.stores.conftest import MB, postgres  # noqa: F401  fixtures
+from tests.stores.conftest import MB, postgres, postgres_server  # noqa: F401  fixtures
 from tests.test_exhibit import exhibit
 
 ROOT = Path(__file__).resolve().parents[1]
