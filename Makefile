@@ -55,8 +55,12 @@ else
 	@echo 'NO_BROWSER is set: the browser tests were left out.'
 endif
 
-test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium postgres  ## load, kill and foreign environments
-	$(OFFLINE) $(PY) -m pytest -q -m slow tests || [ $$? -eq 5 ]
+# Browser tests go alone, as above: Playwright's event loop stays, and asyncio.run refuses to start another.
+test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium postgres  ## load, kill, figures for print and foreign environments
+	$(OFFLINE) $(PY) -m pytest -q -m 'slow and not browser' tests
+ifeq ($(NO_BROWSER),)
+	$(OFFLINE) $(PY) -m pytest -q -m 'browser and slow' tests/browser
+endif
 
 fuzz: $(RUN_STAMP) $(DEV_STAMP)  ## throw mutated files and replies at every reader for SECONDS (600 in all)
 	OMP_NUM_THREADS=1 $(OFFLINE) $(PY) -m tests.hostile.fuzz $(SECONDS)

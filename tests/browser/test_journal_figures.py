@@ -20,6 +20,8 @@ from esmviz.report.images import images
 from esmviz.report.journals import JOURNALS, laid_out
 from esmviz.types import ProteinRecord, Provenance
 
+pytestmark = pytest.mark.slow  # Chromium starts anew for each
+
 PROTEIN = ProteinRecord("Cβ − Å <b>x</b> $x^2$", "MKVLAWGH")
 
 
