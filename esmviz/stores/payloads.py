@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
-from esmviz.errors import DamagedDataError, InvalidSettingError, StoreUnavailableError
+from esmviz.errors import DamagedDataError, StoreUnavailableError
+from esmviz.stores.drivers import BUCKETS, cause, is_of_the_place, opened, protocols, without_passwords
 
 log = logging.getLogger("esmviz")
 
@@ -42,19 +43,25 @@ class Payloads:
             When they cannot be written.
         """
         digest = hashlib.sha256(content).hexdigest()
-        draft = f"{self._root}/drafts/{secrets.token_hex(16)}"
         with self._translating("written"):
-            for path in (draft, self._path(digest)):
-                self._files.makedirs(self._files._parent(path), exist_ok=True)
-            try:
-                self._write(draft, content)
-                self._files.mv(draft, self._path(digest))
-            except OSError:
-                with suppress(OSError):
-                    self._files.rm(draft)
-                raise
-            self._settle(digest)
+            if self._is_bucket:  # an object is there once all of it is
+                self._files.pipe_file(self._path(digest), content)
+            else:
+                self._put_file(self._path(digest), content)
         return digest
+
+    def _put_file(self, path: str, content: bytes) -> None:
+        draft = f"{self._root}/drafts/{secrets.token_hex(16)}"
+        for one in (draft, path):
+            self._files.makedirs(self._files._parent(one), exist_ok=True)
+        try:
+            self._write(draft, content)
+            self._files.mv(draft, path)
+        except Exception:
+            with suppress(Exception):  # the first error is the one to tell; a draft is swept later
+                self._files.rm_file(draft)
+            raise
+        self._settle(path)
 
     def get(self, digest: str) -> bytes:
         """The bytes of that name.
@@ -86,7 +93,7 @@ class Payloads:
     def remove(self, digest: str) -> None:
         """Forget bytes, if they are there."""
         with self._translating("removed"), suppress(FileNotFoundError):
-            self._files.rm(self._path(digest))
+            self._files.rm_file(self._path(digest))
 
     def names(self) -> set[str]:
         """All that is kept."""
@@ -102,7 +109,7 @@ class Payloads:
             for path in self._files.find(f"{self._root}/drafts"):
                 with suppress(FileNotFoundError):
                     if time.time() - self._files.modified(path).timestamp() > DRAFT_SECONDS:
-                        self._files.rm(path)
+                        self._files.rm_file(path)
                         n += 1
         return n
 
@@ -113,10 +120,10 @@ class Payloads:
                 stream.flush()
                 os.fsync(stream.fileno())
 
-    def _settle(self, digest: str) -> None:
+    def _settle(self, path: str) -> None:
         """The new name, too, is on the disk."""
         if self._is_local:
-            folder = os.open(self._files._parent(self._path(digest)), os.O_RDONLY)
+            folder = os.open(self._files._parent(path), os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
@@ -129,15 +136,7 @@ class Payloads:
 
     @cached_property
     def _place(self) -> tuple[Any, str]:
-        from fsspec.core import url_to_fs
-
-        try:
-            files, root = url_to_fs(self._url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise InvalidSettingError(
-                "ESMVIZ_PAYLOAD_URL is no address that can be written to here.",
-                f"A folder needs nothing else; for object storage install its driver. {_without(error, self._url)}",
-            ) from error
+        files, root = opened(self._url)
         return files, root.rstrip("/")
 
     @property
@@ -152,19 +151,21 @@ class Payloads:
     def _is_local(self) -> bool:
         return "file" in self._files.protocol
 
+    @property
+    def _is_bucket(self) -> bool:
+        return not BUCKETS.isdisjoint(protocols(self._files))
+
     @contextmanager
     def _translating(self, done: str) -> Iterator[None]:
+        """Errors of a driver, which have classes of their own, are those of the place; ours and Python's go on."""
         try:
             yield
-        except OSError as error:
-            log.warning("payloads: %s", error)
+        except Exception as error:
+            if not is_of_the_place(error):
+                raise
+            log.warning("payloads: %s: %s", type(error).__name__, without_passwords(error))
             raise StoreUnavailableError(
-                f"The content of a snapshot cannot be {done}: {error.strerror or type(error).__name__}.",
+                f"The content of a snapshot cannot be {done}: {cause(error)}.",
                 "Try again in a while. Who runs esmviz can mend the place that ESMVIZ_DATA_DIR or "
                 "ESMVIZ_PAYLOAD_URL names.",
             ) from error
-
-
-def _without(error: Exception, url: str) -> str:
-    """What an error says, unless it repeats the address, which may hold a password."""
-    return "" if url in str(error) else str(error)

@@ -2,10 +2,13 @@
 
 import errno
 import os
+import sys
 import time
 import uuid
 
+import fsspec
 import pytest
+from fsspec.registry import _registry
 
 from esmviz.errors import DamagedDataError, InvalidSettingError, StoreUnavailableError
 from esmviz.stores import Payloads
@@ -80,8 +83,33 @@ def test_a_place_that_cannot_be_made_says_so(tmp_path):
         Payloads(str(tmp_path / "file" / "payloads")).put(b"content")
 
 
-@pytest.mark.parametrize("url", ["nosuch://me:hunter2@place", "s3://bucket"])
+@pytest.mark.parametrize("url", ["nosuch://me:hunter2@place", "gs://bucket"])
 def test_an_address_without_a_driver_is_a_setting_to_mend(url):
     with pytest.raises(InvalidSettingError, match="ESMVIZ_PAYLOAD_URL") as caught:
         Payloads(url).put(b"content")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_driver_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(_registry, "s3", raising=False)
+    with pytest.raises(InvalidSettingError, match=rf"s3://.*pip install s3fs=={fsspec.__version__}"):
+        Payloads("s3://bucket/folder").put(b"content")
+
+
+def test_errors_of_a_driver_are_those_of_the_place_and_ours_are_bugs(kept, monkeypatch):
+    class DriverError(Exception):
+        """As botocore's: no OSError."""
+
+    for error, seen in ((DriverError("s3cret"), StoreUnavailableError), (TypeError("a bug"), TypeError)):
+        monkeypatch.setattr(kept._files, "cat_file", _raising(error))
+        with pytest.raises(seen) as caught:
+            kept.get("0" * 64)
+        assert "s3cret" not in str(caught.value)
+
+
+def _raising(error):
+    def raises(*arguments):
+        raise error
+
+    return raises
