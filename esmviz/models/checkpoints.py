@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.models.folders import architecture, describe
+from esmviz.models.faults import brief
+from esmviz.models.folders import UNFIT, architecture, describe
 from esmviz.models.layouts import Shapes, layout, settled
 from esmviz.models.network import Network
 from esmviz.models.weights import read_config, tensor_shapes
@@ -62,8 +63,8 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Network:
 def _settled(folder: Path) -> dict[str, Any]:
     try:
         return settled(read_config(folder))
-    except (TypeError, ValueError) as error:
-        raise CorruptCheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from None
+    except UNFIT as error:
+        raise CorruptCheckpointError(f"{folder.name}/config.json cannot be used: {brief(error)}.") from None
 
 
 def _check(folder: Path, planned: Shapes, there: Shapes, is_tied: bool) -> None:
@@ -92,7 +93,9 @@ def _refuse_another(folder: Path, spec: ModelSpec, planned: Shapes) -> None:
 def refuse(folder: Path, how: str, names: set[str]) -> None:
     """Raise CorruptCheckpointError where there are names of tensors that should not be."""
     if names:
-        some = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        some = ", ".join(map(brief, sorted(names)[:3])) + (
+            f" and {len(names) - 3} more" if len(names) > 3 else ""
+        )
         raise CorruptCheckpointError(f"{folder.name} {how}: {some}.", "Half-loaded weights are not run.")
 
 

@@ -28,6 +28,8 @@ ATTEMPTS = 5
 LONGEST_PAUSE = 30.0  # seconds between two attempts of our own accord
 LONGEST_WAIT = 120.0  # seconds that a server may ask us to wait
 MOST_BYTES = 256 * 2**20  # of one reply, decompressed: a layer of 2048 residues, 5120 wide, as JSON
+MOST_VALUES = 12_000_000  # of such a layer: 10.5 million
+MOST_LISTS = 1_000_000  # a list for each residue and layer, and what is around them
 MOST_REASON = 300  # letters of a server's own words in an error
 
 _SEQUENCE = re.compile(r"[ACDEFGHIKLMNPQRSTVWYBZXUO]{10,}")
@@ -182,12 +184,18 @@ def parsed(response: httpx.Response, host: str) -> dict[str, Any]:
     """
     data = _object(response.content)
     if not data:
-        raise ServiceError(f"{host} sent a reply that is no JSON object: cut short, or no model server.")
+        raise ServiceError(
+            f"{host} sent a reply that is no JSON object: cut short, too large, or no model server."
+        )
     return data
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    """A JSON object; empty where it is anything else."""
+    """A JSON object; empty where it is anything else, or would take much more memory than its text."""
+    if body.count(b"[") + body.count(b"{") > MOST_LISTS or body.count(b'"') > 4 * MOST_LISTS:
+        return {}
+    if body.count(b",") > MOST_VALUES:
+        return {}
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):

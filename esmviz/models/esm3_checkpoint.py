@@ -119,17 +119,15 @@ def _planned(spec: ModelSpec, n_geometric: int) -> Any:
         from esm.models.esm3 import ESM3
     except ImportError as error:
         raise esm_package.unavailable(spec.name, f"which cannot be imported ({error})") from error
-    with torch.device("meta"):
-        return ESM3(
-            d_model=spec.d_model,
-            n_heads=spec.n_heads,
-            v_heads=n_geometric,
-            n_layers=spec.n_layers,
-            structure_encoder_fn=None,
-            structure_decoder_fn=None,
-            function_decoder_fn=None,
-            tokenizers=None,
-        )
+    sizes = {"d_model": spec.d_model, "n_heads": spec.n_heads, "n_layers": spec.n_layers}
+    parts = dict.fromkeys(
+        ("structure_encoder_fn", "structure_decoder_fn", "function_decoder_fn", "tokenizers")
+    )
+    try:
+        with torch.device("meta"):
+            return ESM3(**sizes, v_heads=n_geometric, **parts)  # none of the parts is used
+    except Exception as error:  # whatever sizes of no model make of it
+        raise loading_fault(spec.name, error) from error
 
 
 def _n_heads(folder: Path, d_model: int) -> int:

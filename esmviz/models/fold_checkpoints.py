@@ -10,13 +10,14 @@ import torch
 
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models.checkpoints import CONTACT_HEAD, LEFT_OVER, refuse
-from esmviz.models.faults import loading_fault
+from esmviz.models.faults import brief, loading_fault
 from esmviz.models.folders import FOLDING, describe
 from esmviz.models.folding import FoldingBackend, Network
 from esmviz.models.precision import DTYPES
 from esmviz.models.weights import read_config, tensor_shapes, weight_files
 from esmviz.types import ModelSpec, Precision
 
+MOST_NUMBER = 10**7  # of any setting
 DERIVED = (*LEFT_OVER, "af2_to_esm")  # buffers that transformers makes from the config
 
 
@@ -74,6 +75,7 @@ def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:
     transformers.utils.logging.disable_progress_bar()
     loader = getattr(transformers, name)
     try:
+        _check_numbers(folder, read_config(folder), len(tensor_shapes(folder)))
         config = loader.config_class.from_dict(read_config(folder))
         _check_shapes(folder, loader, config)
         model, info = loader.from_pretrained(
@@ -90,6 +92,18 @@ def _from_pretrained(folder: Path, name: str) -> tuple[Any, dict[str, Any]]:
     except Exception as error:  # whatever a broken file makes transformers raise
         raise loading_fault(folder.name, error) from error
     return model, info
+
+
+def _check_numbers(folder: Path, settings: Any, n_tensors: int) -> None:
+    """Refuse more blocks than there are tensors, and numbers of no model: all would be made before shapes are compared."""
+    pairs = settings.items() if isinstance(settings, dict) else ()
+    for key, value in pairs:
+        _check_numbers(folder, value, n_tensors)
+        most = n_tensors if key.endswith(("layers", "blocks")) else MOST_NUMBER
+        if isinstance(value, int | float) and not abs(value) <= most:
+            raise CorruptCheckpointError(
+                f"{folder.name}/config.json has {brief(key)} {brief(value)}; no model has."
+            )
 
 
 def _check_shapes(folder: Path, loader: Any, config: Any) -> None:

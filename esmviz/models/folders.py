@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
+from esmviz.models.faults import MOST_LETTERS, brief
 from esmviz.models.predictors import PREDICTORS, predictor
 from esmviz.models.weights import HINT, Shapes, count, holds_esm3, read_config, read_json, tensor_shapes
 from esmviz.types import ModelSpec, Output, Predictor
@@ -17,6 +18,8 @@ BLOCKS = {"esm": "esm.encoder.layer.", "esmc": "esmc.layers."}
 WIDTHS = {"esm": 33, "esmc": 64}
 # Models that fold by family: architecture, and the family of the language model inside, whose tensors have its names.
 FOLDING = {"esmfold": ("EsmForProteinFolding", "esm"), "esmfold2": ("EsmFold2Model", "esmc")}
+# What settings and shapes of another kind than they should be make of the steps below.
+UNFIT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 # No logits, for want of a head; no contacts, as their regression was fitted to the attention before fine-tuning.
 PREDICTOR_PROVIDES: frozenset[Output] = frozenset({"hidden_states", "attentions", "predictions"})
 
@@ -33,8 +36,10 @@ def describe(folder: Path, name: str) -> ModelSpec:
     """
     try:
         return _described(folder, name)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # of another kind than they should be
-        raise CorruptCheckpointError(f"{folder.name} holds what no checkpoint has ({error}).", HINT) from None
+    except UNFIT as error:
+        raise CorruptCheckpointError(
+            f"{folder.name} holds what no checkpoint has ({brief(error)}).", HINT
+        ) from None
 
 
 def _described(folder: Path, name: str) -> ModelSpec:
@@ -48,7 +53,7 @@ def _described(folder: Path, name: str) -> ModelSpec:
     family = _family(folder, config)
     shapes = tensor_shapes(folder)
     n_layers, d_model = _sizes(folder, family, config, shapes)
-    card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
+    card = _card(folder)
     is_absolute = family == "esm" and config.get("position_embedding_type", "absolute") == "absolute"
     predicts = predictor(folder, family, config, shapes)
     return ModelSpec(
@@ -57,11 +62,11 @@ def _described(folder: Path, name: str) -> ModelSpec:
         repo_id="",
         revision=None,
         n_layers=n_layers,
-        n_heads=int(config.get("num_attention_heads", 12 if family == "esm" else 40)),
+        n_heads=_n_heads(folder, config.get("num_attention_heads", 12 if family == "esm" else 40), d_model),
         d_model=d_model,
         n_parameters=count(shapes),
         max_residues=int(config.get("max_position_embeddings", 1026)) - 4 if is_absolute else None,
-        licence=str(card.get("licence", "")),
+        licence=card.get("licence", ""),
         provides=_provides(family, config, shapes, card) if predicts is None else PREDICTOR_PROVIDES,
         title=name,
         note="A checkpoint of your own.",
@@ -69,6 +74,24 @@ def _described(folder: Path, name: str) -> ModelSpec:
         predicts_effects=card.get("predicts_effects", True) is True,
         predictor=predicts,
     )
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """What ``card.json`` says, where there is one."""
+    path = folder / "card.json"
+    card = read_json(path) if path.is_file() else {}
+    licence, trained = card.get("licence", ""), card.get("trained_residues")
+    if not isinstance(licence, str) or len(licence) > MOST_LETTERS:
+        raise CorruptCheckpointError(f"{folder.name}/card.json has a licence that is no short text.")
+    if trained is not None and not (type(trained) is int and trained > 0):
+        raise CorruptCheckpointError(f"{folder.name}/card.json: trained_residues is no number of residues.")
+    return card
+
+
+def _n_heads(folder: Path, said: object, d_model: int) -> int:
+    if type(said) is not int or said < 1 or d_model % said:
+        raise CorruptCheckpointError(f"{folder.name}: {brief(said)} heads do not share a width of {d_model}.")
+    return said
 
 
 def _described_fold(folder: Path, name: str, family: str, config: dict[str, Any]) -> ModelSpec:
@@ -84,7 +107,7 @@ def _described_fold(folder: Path, name: str, family: str, config: dict[str, Any]
         repo_id="",
         revision=None,
         n_layers=n_layers,
-        n_heads=int(of_language["num_attention_heads"]),
+        n_heads=_n_heads(folder, of_language["num_attention_heads"], d_model),
         d_model=d_model,
         n_parameters=count(shapes),
         max_residues=None,
@@ -112,7 +135,7 @@ def _family(folder: Path, config: dict[str, Any]) -> str:
         folding = (name for name, _ in FOLDING.values())
         loaded = [*ARCHITECTURES.values(), *(name for name, _ in PREDICTORS.values()), *folding]
         raise CorruptCheckpointError(
-            f"{folder.name} is {', '.join(map(str, named))} of type {family}, which esmviz cannot load.",
+            f"{folder.name} is {brief(', '.join(map(str, named)))} of type {brief(family)}, which esmviz cannot load.",
             f"It loads {', '.join(loaded)}.",
         )
     return family
@@ -138,7 +161,7 @@ def _sizes(folder: Path, family: str, config: dict[str, Any], shapes: Shapes) ->
     for key, value in (("num_hidden_layers", len(blocks)), ("hidden_size", embedding[1])):
         if config.get(key, value) != value:
             raise CorruptCheckpointError(
-                f"{folder.name}: config.json says {key} {config[key]}, the tensors {value}.", HINT
+                f"{folder.name}: config.json says {key} {brief(config[key])}, the tensors {value}.", HINT
             )
     return len(blocks), embedding[1]
 

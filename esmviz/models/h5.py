@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from esmviz.errors import CorruptCheckpointError
+from esmviz.models.faults import brief
 
+MOST_NAMES = 20_000  # a model of 48 blocks has some 2,000 arrays and groups
 LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
 
 Arrays = dict[str, Any]
@@ -46,19 +48,45 @@ def _read(path: Path, value: Any) -> Arrays:
     result: Arrays = {}
     try:
         with h5py.File(path, "r") as file:
-            datasets: dict[str, Any] = {}
-            file.visititems(lambda name, item: datasets.update({name: item}))
-            for name, item in datasets.items():
-                if isinstance(item, h5py.Dataset):
-                    if item.external or item.is_virtual:
-                        raise ValueError(f"{name} is kept in another file")
+            for name in _names(file):  # one is open at a time: each takes 80 KB
+                if isinstance(item := file[name], h5py.Dataset):
+                    _check_place(item, path.stat().st_size)
                     _add(result, _variable(name, file), value(item))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:  # what h5py makes of a broken file
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         raise CorruptCheckpointError(
-            f"{path.parent.name}/{path.name} is truncated or no HDF5 file of weights: {error}.",
+            f"{path.parent.name}/{path.name} is truncated or no HDF5 file of weights: {brief(error)}.",
             "Copy it again.",
         ) from None
     return result
+
+
+def _names(file: Any) -> list[str]:
+    names: list[str] = []
+
+    def note(name: str) -> bool | None:
+        names.append(name)
+        return True if len(names) > MOST_NAMES else None  # which ends the walk
+
+    file.visit(note)
+    if len(names) > MOST_NAMES:
+        raise ValueError(f"it holds more than {MOST_NAMES:,} arrays and groups")
+    return names
+
+
+def _check_place(dataset: Any, n_bytes: int) -> None:
+    """A file can say that its numbers lie in another, or announce more than it holds: Keras does neither."""
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{dataset.name} is kept in another file")
+    if dataset.nbytes > n_bytes:
+        raise ValueError(f"{dataset.name} announces more numbers than the file holds")
 
 
 def _variable(name: str, file: Any) -> str:

@@ -6,6 +6,7 @@ default out of ``config.json``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,8 @@ def _check(family: str, given: Mapping[str, Any], rope_type: str) -> None:
         kinds = (int, float) if isinstance(default, float) else (type(default),)
         value = given.get(key, default)
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise ValueError(f"{key} is {value!r}")
+        if isinstance(default, float) and not (math.isfinite(value) and value > 0):
             raise ValueError(f"{key} is {value!r}")
     for key, values in ONLY[family].items():
         if given.get(key, values[0]) not in values:

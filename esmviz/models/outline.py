@@ -8,11 +8,13 @@ shape that takes no memory. What is called is a branch of ``_call``, never an ob
 from __future__ import annotations
 
 import argparse
+import io
 import pickletools
 import re
 import zipfile
 from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +22,7 @@ import numpy as np
 
 from esmviz.errors import CorruptCheckpointError
 
-MAX_PICKLE_BYTES = 16 * 2**20  # a checkpoint of 48 blocks has some 100 KiB
+MAX_PICKLE_BYTES = 2 * 2**20  # a checkpoint of 48 blocks has some 100 KiB
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # of files from before torch 1.6, which are no zip archives
 
 STORAGE = re.compile(r"torch(\.storage)? \w*Storage")
@@ -33,6 +35,7 @@ SETTINGS = "argparse Namespace"
 BROKEN = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile),
     *(RuntimeError, MemoryError),  # a zip of another version or with a password; a length that got damaged
+    ArithmeticError,  # a number beyond all
 )
 
 SKIPPED = {"PROTO", "FRAME", "STOP"}
@@ -70,16 +73,17 @@ def outline(path: Path) -> Any:
 
 
 @lru_cache(maxsize=64)  # a page asks for the catalogue at every rerun
-def _read(path: Path, *_version: int) -> Any:
+def _read(path: Path, _time: int, size: int) -> Any:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return _outline(_pickle_in(archive))
+                return _outline(_pickle_in(archive), size)
         with path.open("rb") as file:
-            number, _version, _machine, content = (_outline(file) for _ in range(4))
-            if number != MAGIC_NUMBER:
-                raise ValueError("it begins with another number")
-            return content
+            start = io.BytesIO(file.read(MAX_PICKLE_BYTES))
+        number, _version, _machine, content = (_outline(start, size) for _ in range(4))
+        if number != MAGIC_NUMBER:
+            raise ValueError("it begins with another number")
+        return content
     except CorruptCheckpointError as error:
         raise CorruptCheckpointError(f"{path.name} {error.message}", error.hint) from None
     except BROKEN:
@@ -95,8 +99,8 @@ def _pickle_in(archive: zipfile.ZipFile) -> bytes:
     return archive.read(entry)
 
 
-def _outline(pickled: bytes | IO[bytes]) -> Any:
-    """Follow one pickle to its end."""
+def _outline(pickled: bytes | IO[bytes], most: int) -> Any:
+    """Follow one pickle to its end; no tensor has more numbers than ``most``."""
     stack: list[Any] = []
     below: list[list[Any]] = []  # the stacks under each mark
     memo: dict[int, Any] = {}
@@ -121,6 +125,8 @@ def _outline(pickled: bytes | IO[bytes]) -> Any:
             stack.append(EMPTY[name]())
         elif name == "GLOBAL":
             stack.append(_named(argument))
+        elif name in ("REDUCE", "NEWOBJ"):
+            _call(stack, most)
         else:
             STEPS[name](stack)
     [result] = stack
@@ -136,21 +142,38 @@ def _named(name: str) -> _Named:
     return _Named(name)
 
 
-def _call(stack: list[Any]) -> None:
+def _call(stack: list[Any], most: int) -> None:
     """What a checkpoint may call: to make a tensor of a storage, a mapping, or settings."""
     arguments, name = stack.pop(), stack.pop()
     if not isinstance(name, _Named):
         raise ValueError("it calls what is no name")
     if TENSOR.fullmatch(name):
-        stack.append(np.broadcast_to(np.float32(0), tuple(arguments[2])))
+        stack.append(_array(arguments[2], most))
     elif name == PARAMETER:
         stack.append(arguments[0])
     elif name == MAPPING:
-        stack.append(dict(*arguments))
+        stack.append(_mapping(*arguments))
     elif name == SETTINGS:
         stack.append(argparse.Namespace())
     else:
         raise ValueError(f"it calls {name}")
+
+
+def _array(shape: Any, most: int) -> Any:
+    """Zeros that take no memory. They are compared and copied by whoever reads them: hence the bound."""
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError("a tensor has a shape that is none")
+    if prod(shape) > most:
+        raise CorruptCheckpointError("announces more numbers than it holds.", "Copy it again.")
+    return np.broadcast_to(np.float32(0), tuple(shape))
+
+
+def _mapping(pairs: Any = ()) -> dict[Any, Any]:
+    """Pairs as a mapping. Its keys are plain: the hash of tuples within tuples can take for ever."""
+    pairs = list(pairs)
+    if not all(isinstance(key, str | int | float | None) for key, _ in pairs):
+        raise ValueError("a name is no text")
+    return dict(pairs)
 
 
 def _build(stack: list[Any]) -> None:
@@ -179,11 +202,11 @@ def _append(stack: list[Any]) -> None:
 
 def _set_item(stack: list[Any]) -> None:
     value, key = stack.pop(), stack.pop()
-    stack[-1][key] = value
+    _set_items(stack, [key, value])
 
 
 def _set_items(stack: list[Any], items: list[Any]) -> None:
-    stack[-1].update(zip(items[::2], items[1::2], strict=True))
+    stack[-1].update(_mapping(zip(items[::2], items[1::2], strict=True)))
 
 
 def _stack_global(stack: list[Any]) -> None:
@@ -192,8 +215,6 @@ def _stack_global(stack: list[Any]) -> None:
 
 
 STEPS: dict[str, Callable[[list[Any]], None]] = {
-    "REDUCE": _call,
-    "NEWOBJ": _call,
     "BUILD": _build,
     "BINPERSID": _storage,
     "TUPLE1": _last(1),

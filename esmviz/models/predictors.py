@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from esmviz.errors import CorruptCheckpointError
+from esmviz.models.faults import brief
 from esmviz.types import Predictor, Problem
 
 Unit = Literal["proteins", "residues"]
@@ -18,6 +19,7 @@ PREDICTORS: dict[tuple[str, Unit], tuple[str, str]] = {
     ("esmc", "residues"): ("EsmcForTokenClassification", "score.weight"),
 }
 HINT = "The config and the weights come from one save_pretrained: copy them again, together."
+MOST_NAME = 200  # letters of a class
 PROBLEMS: tuple[Problem, ...] = ("single_label_classification", "multi_label_classification", "regression")
 
 
@@ -36,8 +38,10 @@ def predictor(
     """
     for (its_family, unit), (architecture, tensor) in PREDICTORS.items():
         if its_family == family and architecture in (config.get("architectures") or ()):
-            classes = _classes(folder, config)
-            _check(folder, architecture, tensor, shapes.get(tensor), len(classes))
+            names = config.get("id2label") or {}
+            n_classes = len(names) or config.get("num_labels") or 2
+            _check(folder, architecture, tensor, shapes.get(tensor), n_classes)
+            classes = _classes(folder, names or {n: f"LABEL_{n}" for n in range(n_classes)})
             problem = _problem(folder, config, len(classes))
             return Predictor(unit, problem, classes, is_assumed=not config.get("problem_type"))
     return None
@@ -46,11 +50,11 @@ def predictor(
 def _check(
     folder: Path, architecture: str, tensor: str, shape: tuple[int, ...] | None, n_classes: int
 ) -> None:
-    if shape is None:
+    if not shape:
         raise CorruptCheckpointError(f"{folder.name} is {architecture} and lacks {tensor}.", HINT)
     if shape[0] != n_classes:
         raise CorruptCheckpointError(
-            f"{folder.name}/config.json has {n_classes} classes, {tensor} has {shape[0]}.", HINT
+            f"{folder.name}/config.json has {brief(n_classes)} classes, {tensor} has {brief(shape[0])}.", HINT
         )
 
 
@@ -58,7 +62,8 @@ def _problem(folder: Path, config: dict[str, Any], n_classes: int) -> Problem:
     named = config.get("problem_type") or PROBLEMS[2 if n_classes == 1 else 0]
     if named not in PROBLEMS:
         raise CorruptCheckpointError(
-            f"{folder.name}/config.json has the problem_type {named!r}.", f"There are {', '.join(PROBLEMS)}."
+            f"{folder.name}/config.json has the problem_type {brief(repr(named))}.",
+            f"There are {', '.join(PROBLEMS)}.",
         )
     if named == PROBLEMS[0] and n_classes == 1:  # transformers refuses it, too: its probability is always 1
         raise CorruptCheckpointError(
@@ -69,10 +74,13 @@ def _problem(folder: Path, config: dict[str, Any], n_classes: int) -> Problem:
     return problem
 
 
-def _classes(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+def _classes(folder: Path, names: dict[Any, Any]) -> tuple[str, ...]:
     """Names of the classes in the order of the tensor's rows; a second one of the same name gets a number."""
-    names = config.get("id2label") or {n: f"LABEL_{n}" for n in range(config.get("num_labels") or 2)}
     by_index = {int(index): str(name) for index, name in names.items()}
+    if any(len(name) > MOST_NAME for name in by_index.values()):
+        raise CorruptCheckpointError(
+            f"{folder.name}/config.json has a class whose name has more than {MOST_NAME} letters.", HINT
+        )
     if sorted(by_index) != list(range(len(names))):
         raise CorruptCheckpointError(
             f"{folder.name}/config.json does not name the classes 0, 1, 2 and so on in id2label.", HINT

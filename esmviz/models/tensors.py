@@ -45,12 +45,19 @@ def read(folder: Path, names: set[str]) -> dict[str, Tensor]:
 
 
 def _kept(tensors: Mapping[str, Tensor], names: set[str]) -> dict[str, Tensor]:
-    """A copy, so that a file that changes later changes nothing here."""
-    return {
+    """A copy, so that a file that changes later changes nothing here. A training that failed leaves NaN behind."""
+    kept = {
         present_name(name): tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
         if present_name(name) in names
     }
+    for name, tensor in kept.items():
+        if tensor.numel() and not bool(torch.stack(torch.aminmax(tensor)).isfinite().all()):
+            raise CorruptCheckpointError(
+                f"{name} holds weights that are no finite numbers (NaN or beyond float32).",
+                "Take an earlier checkpoint of the training.",
+            )
+    return kept
 
 
 def _of_file(path: Path) -> Mapping[str, Tensor]:

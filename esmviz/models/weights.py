@@ -8,20 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import struct
 from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from esmviz.errors import CorruptCheckpointError
-from esmviz.models import h5
+from esmviz.models import h5, safetensors_header
+from esmviz.models.faults import brief
 from esmviz.models.native import is_native, native_files, regression_file, translated
 from esmviz.models.outline import outline
 
 Shapes = dict[str, tuple[int, ...]]
 State = tuple[tuple[str, int, int], ...]  # path, time of the last change, bytes
-MAX_HEADER_BYTES = 100 * 2**20  # as the safetensors library has it
+MOST_JSON_BYTES = 2 * 2**20  # the table of shards of a model of 80 blocks has some 100 KiB
 HINT = (
     "A checkpoint is a Hugging Face folder with config.json and model.safetensors (or pytorch_model.bin, or tf_model.h5), "
     "a .pt file of fair-esm or a .pth file of ESM C or ESM3."
@@ -43,16 +43,17 @@ def read_json(path: Path) -> dict[str, Any]:
     CorruptCheckpointError
         When it is missing, cannot be read, or is no JSON object.
     """
+    if not path.is_file():
+        raise CorruptCheckpointError(f"{path.parent.name} has no {path.name}.", HINT)
+    named = f"{path.parent.name}/{path.name}"
     try:
+        if path.stat().st_size > MOST_JSON_BYTES:
+            raise ValueError(f"it has more than {MOST_JSON_BYTES >> 20} MiB")
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CorruptCheckpointError(f"{path.parent.name} has no {path.name}.", HINT) from None
-    except (OSError, ValueError) as error:
-        raise CorruptCheckpointError(
-            f"{path.parent.name}/{path.name} cannot be read: {error}.", HINT
-        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CorruptCheckpointError(f"{named} cannot be read: {brief(error)}.", HINT) from None
     if not isinstance(value, dict):
-        raise CorruptCheckpointError(f"{path.parent.name}/{path.name} is no JSON object.", HINT)
+        raise CorruptCheckpointError(f"{named} is no JSON object.", HINT)
     return value
 
 
@@ -111,14 +112,25 @@ def weight_files(folder: Path) -> list[Path]:
         if (folder / single).is_file():
             return [folder / single]
         if index.is_file():
-            names = sorted(set(read_json(index).get("weight_map", {}).values()))
-            missing = [name for name in names if not (folder / name).is_file()]
-            if missing or not names:
-                raise CorruptCheckpointError(
-                    f"{folder.name} lacks {', '.join(missing) or 'its weights'}.", HINT
-                )
-            return [folder / name for name in names]
+            return _shards(folder, index, Path(single).suffix)
     raise CorruptCheckpointError(f"{folder.name} has no weights.", HINT)
+
+
+def _shards(folder: Path, index: Path, suffix: str) -> list[Path]:
+    """The files that an index names; all lie beside it."""
+    files = read_json(index).get("weight_map")
+    names = {str(name) for name in files.values()} if isinstance(files, dict) else set()
+    if foreign := [name for name in names if Path(name).name != name or Path(name).suffix != suffix]:
+        raise CorruptCheckpointError(
+            f"{folder.name}/{index.name} names {brief(min(foreign))}, which is no {suffix} file beside it.",
+            HINT,
+        )
+    missing = sorted(name for name in names if not (folder / name).is_file())
+    if missing or not names:
+        raise CorruptCheckpointError(
+            f"{folder.name} lacks {brief(', '.join(missing)) or 'its weights'}.", HINT
+        )
+    return [folder / name for name in sorted(names)]
 
 
 def present_name(name: str) -> str:
@@ -138,7 +150,7 @@ def tensor_shapes(folder: Path) -> Shapes:
     shapes: Shapes = {}
     for path in weight_files(folder):
         if path.suffix == ".safetensors":
-            shapes |= _header(path)
+            shapes |= safetensors_header.shapes(path)
         else:
             shapes |= _shapes((h5.outline if path.suffix == ".h5" else outline)(path))
     return {present_name(name): shape for name, shape in shapes.items()}
@@ -182,23 +194,3 @@ def _digest(files: State) -> str:
             while chunk := file.read(2**20):
                 sha256.update(chunk)
     return sha256.hexdigest()
-
-
-def _header(path: Path) -> Shapes:
-    """Names and shapes of a safetensors file, whose length must be what its header promises."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (n_bytes,) = struct.unpack("<Q", file.read(8))
-            if n_bytes > min(size, MAX_HEADER_BYTES):
-                raise ValueError("its header is longer than the file")
-            header = json.loads(file.read(n_bytes))
-        header.pop("__metadata__", None)
-        end = max(int(entry["data_offsets"][1]) for entry in header.values())
-        if 8 + n_bytes + end != size:
-            raise ValueError(f"it has {size} bytes where {8 + n_bytes + end} are announced")
-        return {name: tuple(entry["shape"]) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise CorruptCheckpointError(
-            f"{path.parent.name}/{path.name} is truncated or no safetensors file: {error}.", "Copy it again."
-        ) from None

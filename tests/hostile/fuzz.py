@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 FOUND = Path("test-results/fuzz")
-LIMITS = ["-max_len=6000", "-timeout=60", "-rss_limit_mb=2500", "-print_final_stats=1"]
+LIMITS = ["-max_len=8000", "-timeout=60", "-rss_limit_mb=2500", "-print_final_stats=1"]
 
 
 def fuzz(name: str, seconds: int, folder: str) -> None:

@@ -13,14 +13,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.hostile import corpus, readers
+from tests.hostile import corpus, large, targets
 
 ONE = {
     "fasta": b">a\nMKV\n",
     "labels": b"id,a\na,b\n",
     "structure": corpus.pdb(3),
     "session": corpus.session(),
+    **large.ONE,
 }
+KINDS = {**corpus.KINDS, **large.ALL}
 PATIENCE = 60  # seconds of processor time, then the process is ended
 
 
@@ -34,10 +36,10 @@ def measured(kind: str, name: str) -> dict[str, object]:
     """What became of a file, in how many seconds, and the most memory on the way, the file itself included."""
     resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
     idle = memory("VmRSS")
-    content = corpus.KINDS[kind][name]()
+    content = KINDS[kind][name]()
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     begin = time.process_time()  # the machine may be busy
-    said = readers.outcome(kind, content)
+    said = targets.outcome(kind, content)
     seconds = round(time.process_time() - begin, 2)
     return {"said": said, "seconds": seconds, "megabytes": round((memory("VmHWM") - idle) / 1e6)}
 
@@ -62,11 +64,11 @@ def in_a_child(kind: str, name: str) -> dict[str, object]:
 
 def all_of(kinds: list[str]) -> Iterator[dict[str, object]]:
     for kind in kinds:
-        readers.outcome(kind, ONE[kind])
-        for name in corpus.KINDS[kind]:
+        targets.outcome(kind, ONE[kind])
+        for name in KINDS[kind]:
             yield {"kind": kind, "name": name, **in_a_child(kind, name)}
 
 
 if __name__ == "__main__":
-    for found in all_of(sys.argv[1:] or list(corpus.KINDS)):
+    for found in all_of(sys.argv[1:] or list(KINDS)):
         print(json.dumps(found), flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from esmviz.errors import EsmvizError
 from esmviz.label_tables import read_labels
 from esmviz.sequences import Limits, read_fasta
 from esmviz.settings import Settings
@@ -51,12 +50,3 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "structure": structure,
     "session": session,
 }
-
-
-def outcome(kind: str, content: bytes) -> str:
-    """``read``, or the error of ours; any other one goes on."""
-    try:
-        READERS[kind](content)
-    except EsmvizError as error:
-        return f"{type(error).__name__}: {error}"
-    return "read"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
 import pickle
 import tempfile
 import zipfile
@@ -12,29 +10,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import httpx
-import numpy as np
 
 from esmviz.errors import EsmvizError
 from esmviz.exhibit import Exhibit
-from esmviz.models.base import Request
-from esmviz.models.biolm import BiolmBackend
-from esmviz.models.catalog import CATALOG
-from esmviz.models.courier import Courier
-from esmviz.models.hosted import Server
-from esmviz.models.outline import outline
+from esmviz.models import esm_package, outline
 from esmviz.protein_file import ProteinFile
 from esmviz.sequences import read_fasta
 from esmviz.settings import Settings
 from esmviz.sharing import Sharing
-from esmviz.types import ProteinRecord
 from tests import test_exhibit
-from tests.hostile import corpus, readers
+from tests.hostile import corpus, folders, readers, replies
 
-RECORD = ProteinRecord("a", "MKVL")
-SPEC = replace(CATALOG["esm2-8m"], d_model=2)
+LETTERS = 1500  # of an error: none repeats what it was given
 
 
 def streamed(content: bytes) -> None:
@@ -48,33 +35,6 @@ def streamed(content: bytes) -> None:
         expected = None
     file = ProteinFile(io.BytesIO(content), limits=limits, name="f")
     assert {placed.record.id: placed.record.sequence for placed in file} == (expected or {})
-
-
-class Told(Courier):
-    """A server that answers with given bytes."""
-
-    body = b""
-
-    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        return httpx.Response(200, content=self.body, request=request)
-
-
-@cache
-def hosted() -> tuple[BiolmBackend, Told]:
-    courier = Told(Server("http://localhost/api/v3"), "Token")
-    vector = {"layer": SPEC.n_layers, "embedding": [0.0] * SPEC.d_model}
-    courier.body = json.dumps({"results": [{"embeddings": [vector]}]}).encode()
-    return BiolmBackend(SPEC, "esm2-8m", courier.server, courier), courier
-
-
-def biolm(content: bytes) -> None:
-    """A reply of a server that hosts a model."""
-    backend, courier = hosted()
-    courier.body = content
-    request = Request(logits=True, layers=(SPEC.n_layers,), pooling="mean")
-    for output in backend.run([RECORD], request):
-        assert np.isfinite(output.logits).all()
-        assert output.pooled.shape == (1, SPEC.d_model)
 
 
 def exhibit(content: bytes) -> None:
@@ -110,25 +70,8 @@ def _file() -> Path:
 def checkpoint(content: bytes) -> None:
     """The names and shapes in a checkpoint."""
     _file().write_bytes(content)
-    outline(_file())
-
-
-def seeds_of_replies() -> dict[str, bytes]:
-    logits = [[0.5] * 20] * len(RECORD)
-    good = {
-        "embeddings": [{"layer": SPEC.n_layers, "embedding": [1.0, 2.0]}],
-        "logits": logits,
-        "vocab_tokens": list("ACDEFGHIKLMNPQRSTVWY"),
-    }
-    replies: dict[str, Any] = {
-        "good": {"results": [good]},
-        "error": {"results": [{"error": "no", "status_code": 400}]},
-        "none": {"results": []},
-        "null": {"results": [{**good, "logits": None}]},
-        "infinite": {"results": [{**good, "logits": [[1e999] * 20] * 4}]},
-        "huge": {"results": [{**good, "logits": [[10**400] * 20] * 4}]},
-    }
-    return {name: json.dumps(reply).encode() for name, reply in replies.items()}
+    outline._read.cache_clear()  # the times of files are no finer than some milliseconds
+    outline.outline(_file())
 
 
 def seeds_of_exhibits() -> dict[str, bytes]:
@@ -148,14 +91,27 @@ def seeds_of_uploads(kind: str) -> Callable[[], dict[str, bytes]]:
 TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], dict[str, bytes]]]] = {
     **{kind: (read, seeds_of_uploads(kind)) for kind, read in readers.READERS.items()},
     "streamed": (streamed, seeds_of_uploads("fasta")),
-    "biolm": (biolm, seeds_of_replies),
+    "biolm": (replies.biolm, replies.seeds_of_biolm),
     "exhibit": (exhibit, seeds_of_exhibits),
     "token": (token, lambda: {"none": b"", "one": b"A" * 22, "path": b"../../etc/passwd"}),
     "checkpoint": (checkpoint, seeds_of_checkpoints),
+    "folder": (folders.folder, folders.seeds),
+    "h5": (folders.h5_outline, lambda: {"small": folders.keras()}),
 }
+
+if esm_package.is_installed():
+    TARGETS["biohub"] = (replies.biohub, replies.seeds_of_biohub)
+
+
+def outcome(name: str, content: bytes) -> str:
+    """``read``, or the error of ours; any other one goes on."""
+    try:
+        TARGETS[name][0](content)
+    except EsmvizError as error:
+        return f"{type(error).__name__}: {error}"
+    return "read"
 
 
 def survives(name: str, content: bytes) -> None:
     """Run a target; what is no error of ours goes on."""
-    with contextlib.suppress(EsmvizError):
-        TARGETS[name][0](content)
+    assert len(outcome(name, content)) < LETTERS

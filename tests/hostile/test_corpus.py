@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile import corpus, readers
+from tests.hostile import corpus, measure, targets
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS, MEGABYTES, LETTERS = 20, 1000, 600
@@ -19,13 +19,13 @@ QUICK = [(kind, name) for kind, made in corpus.SMALL.items() for name in made]
 
 @pytest.mark.parametrize(("kind", "name"), QUICK, ids=lambda text: text.replace("/", "-"))
 def test_a_small_one_is_read_or_refused_in_words(kind: str, name: str) -> None:
-    said = readers.outcome(kind, corpus.KINDS[kind][name]())
+    said = targets.outcome(kind, corpus.KINDS[kind][name]())
     assert len(said) < LETTERS
     assert said.isprintable()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", sorted(corpus.KINDS))
+@pytest.mark.parametrize("kind", sorted(measure.KINDS))
 def test_time_and_memory_are_bounded(kind: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.hostile.measure", kind],
@@ -36,7 +36,7 @@ def test_time_and_memory_are_bounded(kind: str) -> None:
         check=True,
     )
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [one["name"] for one in found] == list(corpus.KINDS[kind])
+    assert [one["name"] for one in found] == list(measure.KINDS[kind])
     assert [one for one in found if not is_bounded(one)] == []
 
 

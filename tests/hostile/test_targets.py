@@ -16,7 +16,11 @@ GOOD = {
     "fasta": "header, html",
     "structure": "PDB, one atom",
     "session": "plain",
+    "folder": "esm",
+    "h5": "small",
 }
+if "biohub" in targets.TARGETS:
+    GOOD["biohub"] = "good"
 
 
 @pytest.mark.parametrize("name", SEEDS)

@@ -91,6 +91,12 @@ def test_another_shape_is_refused(folder):
     refused(folder, "cannot be loaded|in another shape")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(folder, value):
+    rewrite(folder, lambda tensors: tensors[DENSE].fill_(value))
+    refused(folder, f"{DENSE} holds weights that are no finite numbers")
+
+
 def test_a_missing_contact_head_means_no_contacts(folder):
     def drop(tensors):
         del tensors["esm.contact_head.regression.weight"], tensors["esm.contact_head.regression.bias"]
@@ -138,11 +144,13 @@ def test_an_empty_folder_is_refused(tmp_path):
         ({"layer_norm_eps": "small"}, r"config.json cannot be used: layer_norm_eps is 'small'"),
         ({"num_hidden_layers": 3.0}, "num_hidden_layers is 3.0"),
         ({"token_dropout": 1}, "token_dropout is 1"),
-        ({"num_attention_heads": 5}, "5 heads do not share 32"),
+        ({"num_attention_heads": 5}, "5 heads do not share a width of 32"),
         ({"position_embedding_type": "relative_key"}, "not 'absolute' or 'rotary'"),
         ({"is_decoder": True}, "is_decoder is True"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn'"),
-        ({"num_attention_heads": "many"}, "holds what no checkpoint has"),
+        ({"num_attention_heads": "many"}, "many heads do not share"),
+        ({"rope_theta": -1.0}, "rope_theta is -1.0"),
+        ({"rope_theta": 1e999}, "rope_theta is inf"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(folder, edit_config, fields, match):
@@ -161,8 +169,9 @@ def test_a_legacy_config_that_means_the_6b_shape_is_refused(saved, tmp_path):
         "n_layers": 3,
     }
     (folder / "config.json").write_text(json.dumps(legacy))
-    with pytest.raises(CorruptCheckpointError, match="in another shape"):
-        load(folder, describe(folder, "own"), "cpu")
+    refused(folder, "40 heads do not share a width of 32")
+    (folder / "config.json").write_text(json.dumps(legacy | {"num_attention_heads": 4}))
+    refused(folder, "in another shape")
 
 
 def test_weights_of_another_model_are_refused_by_name(folder, saved):

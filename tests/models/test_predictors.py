@@ -232,7 +232,9 @@ def test_one_label_of_one_class_is_refused_as_by_transformers(spoilt):
     [
         ({"problem_type": "ranking"}, "problem_type 'ranking'"),
         ({"id2label": {"0": "a", "1": "b", "7": "c"}}, "does not name the classes 0, 1, 2"),
-        ({"id2label": {"first": "a"}}, "holds what no checkpoint has"),
+        ({"id2label": {"first": "a", "1": "b", "2": "c"}}, "holds what no checkpoint has"),
+        ({"id2label": None, "num_labels": 10**15}, "has 1000000000000000 classes"),
+        ({"id2label": {"0": "a", "1": "b" * 201, "2": "c"}}, "more than 200 letters"),
         ({"id2label": None}, "has 2 classes"),
     ],
 )
