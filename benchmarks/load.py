@@ -176,8 +176,14 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=8, help="mean seconds that a visitor looks at a page")
     parser.add_argument("--ramp", type=float, default=30, help="seconds in which they all come")
     parser.add_argument("--log", type=Path, help="keep the server's log here")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="ESMVIZ_X=Y", help="a setting of the server"
+    )
     asked = parser.parse_args()
-    with server({"ESMVIZ_LOG_FORMAT": "json"} if asked.log else None) as running:
+    settings = dict(pair.split("=", 1) for pair in asked.set)
+    if asked.log:
+        settings |= {"ESMVIZ_LOG_FORMAT": "json"}
+    with server(settings) as running:
         wait_for(running.url)
         before = os.getloadavg()[0]
         end = time.perf_counter() + asked.seconds

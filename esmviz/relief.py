@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
+from esmviz.allocator import give_back
 from esmviz.results import Results
 
 log = logging.getLogger("esmviz")
@@ -31,7 +29,7 @@ class Spare:
             gone += cache.shed(n_bytes - gone)
         if gone:
             log.warning("memory is short: %.0f MB of results were dropped", gone / 1e6)
-            _give_back()
+            give_back()
         return gone
 
 
@@ -62,10 +60,3 @@ class Relief:
             while (lacking := self._reserve - self._free()) > 0:
                 if not self._spare.shed(lacking) and not self._drop_idle():
                     return
-
-
-def _give_back() -> None:
-    """The C library keeps what Python freed for later; the system shall have it now."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library than glibc
-            ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -25,7 +25,7 @@ def show_heads(choice, look, provenance, values):
             provenance,
             alt=f"Attention of every head of every layer: {look.show}",
             text=look.text,
-            columns=lambda: table,
+            columns=partial(dict, table),
             arrays={look.value: values},
             points=True,
         )
@@ -66,7 +66,7 @@ def show_map(choice, look, provenance, raw):
             provenance,
             alt=f"Map of {look.show}, residue by residue",
             text=look.text,
-            columns=lambda: ui.tables.matrix(attention, record, record),
+            columns=partial(ui.tables.matrix, attention, record, record),
             arrays={look.value: attention},
             settings={"shown": look.show, "correction": look.kind, "note": note},
         )

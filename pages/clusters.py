@@ -1,5 +1,7 @@
 """How does the set of proteins fall into groups? One vector a protein, a map of them, and clusters."""
 
+from functools import partial
+
 import streamlit as st
 
 from esmviz import ui, views
@@ -35,7 +37,7 @@ with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
             provenance,
             alt="Map of the proteins: near ones have similar vectors",
             text=ui.texts.CLUSTERS,
-            columns=lambda: ui.tables.proteins(records, range(len(records)), clusters, projection.coords),
+            columns=partial(ui.tables.proteins, records, range(len(records)), clusters, projection.coords),
             arrays={**vectors, "coordinates": projection.coords, "clusters": clusters},
             settings={**made_by, **layout.group_facts},
             points=True,

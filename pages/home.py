@@ -1,5 +1,7 @@
 """What does a protein language model make of your proteins? The way in: proteins, and a first look at one."""
 
+from functools import partial
+
 import streamlit as st
 
 from esmviz import ui, views
@@ -38,7 +40,7 @@ with ui.opened("home") as choice:
             provenance,
             alt="Entropy of the model's expectation along the protein, in bits",
             text=ui.texts.ENTROPY,
-            columns=lambda: table,
+            columns=partial(dict, table),
             arrays={"entropy_bits": entropy},
         )
         st.caption(f"Surest at {', '.join(surest)}, on average {entropy.mean():.2f} bits of at most 4.32.")

@@ -34,7 +34,7 @@ def show_mutations(choice, provenance, logits, scheme, part, panel):
         panel(
             mutation_figure(choice, provenance, scheme, part, logits),
             text=ui.texts.MUTATIONS,
-            columns=lambda: ui.tables.amino_acids(scores, record),
+            columns=partial(ui.tables.amino_acids, scores, record),
             arrays={"scores": scores, "logits": logits, "amino_acids": ui.tables.AMINO_ACID_ARRAY},
         )
     with side:
@@ -62,7 +62,7 @@ def show_expectation(choice, provenance, logits, scheme, part, panel):
         panel(
             view(drawn, record, provenance, edges=edges, note=scheme),
             text=ui.texts.EXPECTATION[show],
-            columns=lambda: {**ui.tables.amino_acids(probabilities, record), **profile},
+            columns=partial(ui.tables.amino_acids, probabilities, record, **profile),
             arrays={"logits": logits, "amino_acids": ui.tables.AMINO_ACID_ARRAY, **profile},
         )
     with side:

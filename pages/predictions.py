@@ -1,5 +1,7 @@
 """What does a classifier or a regression of one's own predict, for each protein or along the sequence?"""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -24,7 +26,7 @@ def show_protein(choice, predictor, provenance, raw, settings):
             provenance,
             alt="A bar for each class of the protein",
             text=ui.texts.of_predictor(predictor),
-            columns=lambda: {"class": predictor.classes, "value": values, "raw": raw},
+            columns=partial(dict, {"class": predictor.classes, "value": values, "raw": raw}),
             arrays=arrays(predictor, raw, values),
             settings=settings,
         )
@@ -42,7 +44,7 @@ def show_set(choice, predictor, settings):
         choice,
         ui.provenance(choice, everyone),
         ui.tables.predictions(names, values, predictor, assigned, said.prominent(values, views.MOST_CLASSES)),
-        columns=lambda: ui.tables.predictions(names, values, predictor, assigned),
+        columns=partial(ui.tables.predictions, names, values, predictor, assigned),
         arrays={"ids": np.array(everyone.ids), **arrays(predictor, everyone.vectors, values)},
         settings=settings,
     )
@@ -51,7 +53,8 @@ def show_set(choice, predictor, settings):
 def show_residues(choice, predictor, provenance, raw, settings):
     record, problem, listed = choice.record, predictor.problem, ui.pick_class(predictor)
     values = said.probabilities(raw, problem)
-    shown = said.prominent(values, views.MOST_CLASSES)
+    shown, assigned = said.prominent(values, views.MOST_CLASSES), said.assigned(values, problem)
+    rows = ui.tables.by_residue(record)
     picture, side = st.columns([3, 1.5], gap="medium")
     with picture:
         ui.panel(
@@ -61,9 +64,7 @@ def show_residues(choice, predictor, provenance, raw, settings):
             provenance,
             alt="The classes along the sequence",
             text=ui.texts.of_predictor(predictor),
-            columns=lambda: ui.tables.predictions(
-                ui.tables.by_residue(record), values, predictor, said.assigned(values, problem)
-            ),
+            columns=partial(ui.tables.predictions, rows, values, predictor, assigned),
             arrays=arrays(predictor, raw, values),
             settings=settings,
         )

@@ -1,5 +1,7 @@
 """Which residues does the model see alike? Cosine of residue vectors, within one protein or between two."""
 
+from functools import partial
+
 import streamlit as st
 
 from esmviz import ui, views
@@ -34,7 +36,7 @@ with ui.opened("similarity", needs="hidden_states", layers_from=0) as choice:
             provenance,
             alt="Heatmap of the cosine similarity between residues",
             text=ui.texts.SIMILARITY,
-            columns=lambda: ui.tables.matrix(similarity, record, second),
+            columns=partial(ui.tables.matrix, similarity, record, second),
             arrays={"similarity": similarity},
             settings={"compared with": second.id, "mean residue subtracted": centred, "note": note},
         )

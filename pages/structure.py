@@ -1,5 +1,7 @@
 """What does the fold look like, and where does the model trust it? A fold of the model, or an uploaded structure."""
 
+from functools import partial
+
 import streamlit as st
 
 from esmviz import ui, views
@@ -29,7 +31,7 @@ def show_fold(choice):
             provenance,
             alt="Confidence along the protein",
             text=ui.texts.FOLD,
-            columns=lambda: ui.tables.by_residue(record, plddt=fold.plddt),
+            columns=partial(ui.tables.by_residue, record, plddt=fold.plddt),
             arrays={"plddt": fold.plddt, "pae": fold.pae, "ptm": fold.ptm},
         )
         cells, (edges, _) = parts.drawn_part(fold.pae, rows, columns)

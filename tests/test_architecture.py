@@ -24,7 +24,7 @@ ROOMS = {
     "report": {"report"},
     "export": {"export", "writers", "zips", "part"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
-    | {"warming", "measuring", "sharing", "relief"},
+    | {"warming", "measuring", "sharing", "relief", "allocator"},
     "stores": {"stores"},
     "ui": {"ui"},
     "cli": {"cli", "runs", "run_report", "surroundings"},

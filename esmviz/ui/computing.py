@@ -214,7 +214,7 @@ def _progress(job: Job, slot: str, asked: object, show: Show | None) -> None:
     progress = job.progress
     share = progress.done / progress.total if progress.total else 0.0
     st.progress(min(1.0, share), text=_words(progress, job.status))
-    st.button("Cancel", key=f"cancel_{slot}", on_click=_cancel, args=(job, slot, asked, session))
+    st.button("Cancel", key=f"cancel_{slot}", on_click=_cancel, args=(slot, asked, session))
     if show is not None and job.partial is not None:
         with reporting_errors():  # a fragment runs outside the page's
             show(job.partial)
@@ -230,6 +230,6 @@ def _words(progress: Any, status: str) -> str:
     return f"{progress.note} {progress.done:,} of {progress.total:,} {progress.unit}{rest}".strip()
 
 
-def _cancel(job: Job, slot: str, asked: object, session: sessions.Session) -> None:
+def _cancel(slot: str, asked: object, session: sessions.Session) -> None:
     session.cancelled[slot] = asked
     workbench().queue.release(session.visitor, slot)

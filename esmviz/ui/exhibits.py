@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from esmviz import __version__
@@ -22,9 +21,11 @@ from esmviz.exhibit import Exhibit, Piece
 from esmviz.results import Results
 from esmviz.types import ModelSpec, ProteinRecord
 from esmviz.ui import page_settings
+from esmviz.ui.held import held_bytes
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
+BYTES_OF_A_PICTURE = 60_000  # plotly's objects around the arrays, measured
 COMPUTES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "plotly")
 
 
@@ -40,8 +41,18 @@ class Draft:
     choices: dict[str, Any]
     records: dict[str, ProteinRecord] = field(default_factory=dict)
     pieces: list[Callable[[], Piece]] = field(default_factory=list)
-    has_picture: bool = False
-    n_bytes: int = 0
+    held: list[Any] = field(default_factory=list)
+    n_pictures: int = 0
+
+    @property
+    def has_picture(self) -> bool:
+        return self.n_pictures > 0
+
+    def weighed(self) -> int:
+        """About how many bytes it keeps in memory, once nothing is to come."""
+        n_bytes = held_bytes(self.held) + sum(map(len, self.records.values()))
+        self.held.clear()
+        return n_bytes + BYTES_OF_A_PICTURE * self.n_pictures
 
     def frozen(self) -> Exhibit:
         """The finished value."""
@@ -80,16 +91,19 @@ def drafting(page: str, title: str, session: Session, spec: ModelSpec) -> Iterat
         _drawing.reset(token)
     draft.choices.update(_choices(session, spec))
     if draft.pieces:
-        held = draft.n_bytes + sum(map(len, draft.records.values()))
-        _shelf().put(f"{session.visitor} {page}", draft, held)
+        _shelf().put(f"{session.visitor} {page}", draft, draft.weighed())
 
 
-def note(make: Callable[[], Piece], *arrays: Any, is_picture: bool = False) -> None:
-    """Take up what a page draws; ``make`` is called when somebody wants it, ``arrays`` are what it holds on to."""
+def note(make: Callable[[], Piece], *held: Any, is_picture: bool = False) -> None:
+    """Take up what a page draws; ``make`` is called when somebody wants it, ``held`` is what it holds on to.
+
+    ``make`` must not lead to the page's own namespace, as a lambda written in the page does: all that the page computed
+    would stay with it, uncounted.
+    """
     if (draft := _drawing.get()) is not None:
-        draft.has_picture |= is_picture
+        draft.n_pictures += is_picture
         draft.pieces.append(make)
-        draft.n_bytes += sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+        draft.held.extend(held)
 
 
 def note_records(*records: ProteinRecord) -> None:

@@ -105,7 +105,8 @@ def panel(
             name, alt, fig.to_json(), provenance, meta, reading, file_name, dict(columns()), dict(arrays)
         ),
         *_cells(fig),
-        *arrays.values(),
+        arrays,
+        columns,
         is_picture=True,
     )
     _downloads(file_name, fig, f"{choice.question} {subject}", meta, columns, arrays)
@@ -144,7 +145,7 @@ def files(
     """CSV and NPZ of the whole set, below a table that has no figure."""
     file_name = "-".join((name, choice.session.source, provenance.model))
     meta = _meta(choice, provenance, settings, of_protein=False)
-    exhibits.note(lambda: Table(name, dict(columns()), "", meta, file_name, dict(arrays)), *arrays.values())
+    exhibits.note(lambda: Table(name, dict(columns()), "", meta, file_name, dict(arrays)), arrays, columns)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _table_and_arrays(file_name, meta, columns, arrays, key=f"{name}_")
 
@@ -223,7 +224,7 @@ def how_to_read(text: str, citation: str, doi: str) -> None:
 
 def ranking(title: str, columns: Mapping[str, Sequence[Any]], *, height: int = 320, note: str = "") -> None:
     """A ranked table beside the picture: its twin for screen readers."""
-    exhibits.note(lambda: Table(title, columns, note))
+    exhibits.note(lambda: Table(title, columns, note), columns)
     st.markdown(f"**{title}**")
     st.dataframe(tables.shown(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
     if note:

@@ -42,7 +42,7 @@ def viewer(text: str, painting: Painting, name: str, *, alt: str) -> None:
     alt : str
         The picture in words.
     """
-    exhibits.note(lambda: Molecule(name, alt, text, asdict(painting)), is_picture=True)
+    exhibits.note(lambda: Molecule(name, alt, text, asdict(painting)), text, is_picture=True)
     data: dict[str, Any] = {
         "library": f"{base()}{PATH}/{LIBRARY}",
         "text": text,

@@ -16,6 +16,7 @@ from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
 from esmviz import sequences, views
+from esmviz.allocator import few_arenas
 from esmviz.types import Provenance
 from esmviz.ui import access, errors, gate, headers, molecule, monitoring, origins, visitor
 
@@ -104,6 +105,7 @@ def options() -> dict[str, Any]:
     # Before the first run of st.navigation a deep link such as /logits would execute the page file alone.
     PagesManager.uses_pages_directory = False
     monitoring.open_log()
+    few_arenas()
     guards = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, visitor.VisitorCookie, gate.Gate)
     middleware = [Middleware(guard) for guard in (*guards, monitoring.NoFrameworkMetrics)]
     return {

@@ -67,11 +67,12 @@ def by_residue(record: ProteinRecord, **values: Sequence[object]) -> Columns:
     return {"residue": residue_labels(record.sequence), **values}
 
 
-def amino_acids(values: FloatArray, record: ProteinRecord) -> Columns:
-    """One line a residue, one column an amino acid."""
+def amino_acids(values: FloatArray, record: ProteinRecord, **more: Sequence[object] | FloatArray) -> Columns:
+    """One line a residue, one column an amino acid, then ``more``."""
     return {
         "residue": residue_labels(record.sequence),
         **{a: values[:, k] for k, a in enumerate(AMINO_ACIDS)},
+        **more,
     }
 
 

@@ -1,10 +1,16 @@
 """Each page notes what it draws, so that it can be kept: figures, numbers, the proteins it read, its own settings."""
 
+import gc
+import sys
+import types
+
 import numpy as np
 import pytest
 
+from esmviz import sequences
 from esmviz.exhibit import Exhibit
-from esmviz.ui import exhibits
+from esmviz.ui import exhibits, texts
+from esmviz.views import theme
 from tests.pages.test_pages import DRAWING, TOY, app, figures, settled  # noqa: F401
 
 PLAIN = ("selectbox", "slider", "toggle", "radio", "number_input")
@@ -42,6 +48,34 @@ def test_every_widget_that_shapes_a_page_is_among_its_settings(app, name):  # no
     own = {widget.key: widget.value for widget in widgets if widget.key not in EVERYWHERE}
     kept = shown(at, name).settings["widgets"]
     assert {key: kept[key] for key in own} == own
+
+
+def reached(*roots):
+    """All that lives as long as a draft: through closures and arguments, and through the namespace of a page's script."""
+    stack, found = list(roots), {}
+    while stack:
+        value = stack.pop()
+        if id(value) in found or isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
+            continue
+        found[id(value)] = value
+        if isinstance(value, types.FunctionType):
+            its = value.__globals__
+            stack += [value.__closure__, value.__defaults__, *[its] * (its["__name__"] == "__main__")]
+        else:
+            stack += [*gc.get_referents(value), getattr(value, "base", None)]
+    return list(found.values())
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_what_is_kept_of_a_page_is_what_it_draws_and_its_size_is_known(app, name):  # noqa: F811
+    session = app(name).session_state["session"]
+    [draft] = exhibits.shown(session, [name])
+    held = reached(draft.pieces, draft.records)
+    assert not [value for value in held if isinstance(value, dict) and value.get("__name__") == "__main__"]
+    shared = {id(value) for value in reached(sequences.example(), theme.template(), texts)}
+    size = sum(sys.getsizeof(value) for value in held if id(value) not in shared)
+    counted = exhibits._shelf()._values[f"{session.visitor} {name}"][1]
+    assert size / 2 < counted < size * 2
 
 
 def test_a_protein_compared_with_is_noted_and_no_other(app):  # noqa: F811

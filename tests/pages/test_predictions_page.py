@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from esmviz.analysis import predictions as said
+from esmviz.jobs import Job
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import Predictor, Request
@@ -138,6 +139,11 @@ def test_cancel_stops_a_running_set(opened, monkeypatch):
         at, _ = opened(backend)
         while not any(button.key == "cancel_predict" for button in at.button):
             at.run()
+        # Streamlit keeps what a button calls for as long as the tab is open: a job would stay with its result.
+        widgets = at.session_state._state._state._new_widget_state.widget_metadata.values()
+        called = [part for widget in widgets for part in widget.callback_args or ()]
+        assert called
+        assert not [part for part in called if isinstance(part, Job)]
         at.button(key="cancel_predict").click().run()
         assert "Cancelled" in words(at)
         assert at.button(key="again_predict")
