@@ -19,14 +19,14 @@ from streamlit.user_info import generate_login_redirect_url
 from esmviz.addresses import came_from, household, networks
 from esmviz.errors import AccessError
 from esmviz.settings import Settings
-from esmviz.ui import access
+from esmviz.ui import access, origins
 from esmviz.ui.access import SIGN_OUT, Door
+from esmviz.ui.cookies import NEXT
 from esmviz.ui.logins import COOKIE, DAYS, USER_COOKIE_NAME, Logins
 from esmviz.ui.resources import shelf
 from esmviz.ui.visitor import known, set_cookie
 
 SIGN_IN, PROVIDER, LOGOUT = "/sign-in", "/sign-in/with", "/auth/logout"
-NEXT = "esmviz_next"  # where to, once the provider has sent the browser back to the first page
 # Probes of whoever runs the server, the numbers that have a rule of their own, and what st.login itself needs.
 OPEN = frozenset(
     {"/healthz", "/readyz", "/metrics", "/_stcore/health", "/auth/login", LOGOUT, "/oauth2callback"}
@@ -104,7 +104,9 @@ class Gate:
         cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
         may_pass = path in OPEN or self.door.admits(cookies) or self._is_public(scope)
         answer: Response | None
-        if path in (SIGN_IN, PROVIDER, SIGN_OUT):
+        if path in (SIGN_OUT, LOGOUT) and not origins.is_own_click(Headers(scope=scope)):
+            answer = PlainTextResponse("Sign out on a page of this server.", 403)
+        elif path in (SIGN_IN, PROVIDER, SIGN_OUT):
             answer = await self._answer(path, Request(scope, receive), cookies)
         elif may_pass and path == "/" and NEXT in cookies:
             answer = self._away(local(cookies[NEXT]).removeprefix(self.base), clear=NEXT)
@@ -139,9 +141,7 @@ class Gate:
         return RedirectResponse(f"{self.base}{SIGN_IN}?next={quote(wanted, safe='')}", 303)
 
     async def _answer(self, path: str, request: Request, cookies: dict[str, str]) -> Response:
-        if request.headers.get("sec-fetch-site") == "cross-site" and (
-            path == SIGN_OUT or request.method == "POST"
-        ):
+        if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "POST":
             return PlainTextResponse("This comes from another site.", 403)
         if path == SIGN_OUT:
             return self._sign_out(cookies)

@@ -19,9 +19,10 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from esmviz.errors import AccessError
 from esmviz.labels import duration
+from esmviz.ui.cookies import LOGIN
 from esmviz.ui.rates import Rates
 
-COOKIE = "esmviz_login"
+COOKIE = LOGIN
 DAYS = 14
 MOST = 10_000  # at a time
 ATTEMPTS = RateLimitItemPerMinute(10, 15)  # 10 in 15 minutes, from one address

@@ -61,6 +61,19 @@ class SameOrigin:
             await send({"type": "websocket.close", "code": 1008, "reason": refusal[:120]})
 
 
+def is_own_click(headers: Headers) -> bool:
+    """Whether a visitor asked for an address on a page of this server, or typed it: what a link or a picture elsewhere
+    asks for is not their wish. Browsers say so under https and on localhost; without, they name the page they come from.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    try:
+        return urlsplit(headers.get("referer", "")).netloc == headers.get("host")
+    except ValueError:
+        return False
+
+
 def is_ours(headers: Headers) -> bool:
     """Whether a request comes from a page of this server, of one that the settings of Streamlit allow, or from none."""
     origin = headers.get("origin")

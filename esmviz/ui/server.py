@@ -18,7 +18,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from esmviz import sequences, views
 from esmviz.allocator import few_arenas
 from esmviz.types import Provenance
-from esmviz.ui import access, errors, gate, headers, molecule, monitoring, origins, visitor
+from esmviz.ui import access, cookies, errors, gate, headers, molecule, monitoring, origins, visitor
 
 
 class RootAddress:
@@ -106,8 +106,9 @@ def options() -> dict[str, Any]:
     PagesManager.uses_pages_directory = False
     monitoring.open_log()
     few_arenas()
-    guards = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, visitor.VisitorCookie, gate.Gate)
-    middleware = [Middleware(guard) for guard in (*guards, monitoring.NoFrameworkMetrics)]
+    fences = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, cookies.HostCookies)
+    guards = (*fences, visitor.VisitorCookie, gate.Gate, monitoring.NoFrameworkMetrics)
+    middleware = [Middleware(guard) for guard in guards]
     return {
         "lifespan": _lifespan,
         "middleware": middleware,

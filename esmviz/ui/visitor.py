@@ -12,10 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from esmviz.ui.cookies import VISITOR as COOKIE
 from esmviz.ui.logins import vouched
 from esmviz.ui.place import base
 
-COOKIE = "esmviz_visitor"
 DAYS = 365
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")  # 128 random bits

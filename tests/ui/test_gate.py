@@ -25,6 +25,7 @@ from esmviz.ui.gate import Gate
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse"
 PAGE = {"accept": "text/html,*/*"}
+OWN = {**PAGE, "sec-fetch-site": "same-origin"}
 
 
 async def echo(websocket):
@@ -40,6 +41,7 @@ def served(settings, base=""):
         Route(f"{base}/logits", lambda request: HTMLResponse("logits")),
         Route(f"{base}/media/x.csv", lambda request: PlainTextResponse("a,b")),
         Route(f"{base}/_stcore/upload_file/a/b", lambda request: PlainTextResponse("taken"), methods=["PUT"]),
+        Route(f"{base}/auth/logout", lambda request: PlainTextResponse("left")),
         Route(f"{base}/healthz", lambda request: PlainTextResponse("ok")),
         WebSocketRoute(f"{base}/_stcore/stream", echo),
     ]
@@ -103,7 +105,7 @@ def test_probes_need_no_login(client):
 def test_who_leaves_is_out_with_the_old_cookie_too(client):
     sign_in(client)
     cookie = client.cookies[logins.COOKIE]
-    answer = client.get("/sign-out", headers=PAGE)
+    answer = client.get("/sign-out", headers=OWN)
     assert answer.headers["location"] == "/sign-in"
     client.cookies.set(logins.COOKIE, cookie)
     assert client.get("/media/x.csv").status_code == 401
@@ -126,12 +128,35 @@ def test_who_leaves_in_one_tab_is_out_in_all():
     asyncio.run(play())
 
 
-def test_another_site_signs_nobody_out_or_in(client):
+ELSEWHERE = [
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},  # another name under the same domain
+    {"sec-fetch-site": "same-site", "referer": "http://testserver/"},
+    {"referer": "http://evil.test/testserver"},
+    {"referer": "http://[/"},
+    {},  # a page that hides where it is
+]
+
+
+@pytest.mark.parametrize("other", ELSEWHERE)
+@pytest.mark.parametrize("path", ["/sign-out", "/auth/logout"])
+def test_another_site_signs_nobody_out(client, path, other):
     sign_in(client)
-    other = {"sec-fetch-site": "cross-site"}
-    assert client.get("/sign-out", headers=other).status_code == 403
-    assert client.post("/sign-in", data={"password": PASSWORD}, headers=other).status_code == 403
+    answer = client.get(path, headers=other)
+    assert (answer.status_code, answer.headers.get("set-cookie")) == (403, None)
     assert client.get("/media/x.csv").status_code == 200
+
+
+@pytest.mark.parametrize("own", [{"sec-fetch-site": "none"}, {"referer": "http://testserver/logits"}])
+@pytest.mark.parametrize("path", ["/sign-out", "/auth/logout"])
+def test_a_click_on_an_own_page_does(client, path, own):
+    sign_in(client)
+    assert client.get(path, headers=own).status_code == (303 if path == "/sign-out" else 200)
+
+
+def test_another_site_signs_nobody_in(client):
+    other = {"sec-fetch-site": "cross-site"}
+    assert client.post("/sign-in", data={"password": PASSWORD}, headers=other).status_code == 403
 
 
 @pytest.mark.parametrize(
