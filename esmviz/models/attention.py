@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from esmviz.models import half_attention
+from esmviz.models.layers import Rotation
 from esmviz.models.memory import WEIGHTS_BYTES
 from esmviz.models.probes import Accumulator
 
@@ -60,11 +62,27 @@ def filled_up(x: Tensor, positions: Tensor, pack: Pack) -> tuple[Tensor, Tensor,
     return F.pad(x, (0, 0, 0, n_extra)), F.pad(positions, (0, n_extra)), filled
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, *, pack: Pack, layer: int) -> Tensor:
-    """Attention of each protein to itself; heads are (tokens, H, d), the result is (tokens, H * d) as ``value`` is.
-
-    On a CPU torch's kernel is no slower in float32, so nothing is rounded there.
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, *, turn: Rotation | None, pack: Pack, layer: int
+) -> Tensor:
+    """Attention of each protein to itself; heads are (tokens, H, d) before rotation, the result is (tokens, H * d) as
+    ``value`` is. May work in place.
     """
+    if half_attention.suits(value):
+        turns = None if turn is None else turn.turns.flatten(0, 1)
+        output = half_attention.attend(query, key, value, turns=turns, lengths=pack.lengths)
+        if any(layer in probe.layers for probes in pack.probes for probe in probes):
+            query, key = (x if turn is None else turn(x) for x in (query, key))
+    else:
+        query, key = (x if turn is None else turn(x) for x in (query, key))
+        output = _attend_by_torch(query, key, value, pack)
+    for (start, stop), probes in zip(pack.bounds, pack.probes, strict=False):
+        hand_out(probes, layer, query[start:stop].transpose(0, 1), key[start:stop].transpose(0, 1))
+    return output.flatten(1)
+
+
+def _attend_by_torch(query: Tensor, key: Tensor, value: Tensor, pack: Pack) -> Tensor:
+    """(tokens, H, d). On a CPU torch's kernel is no slower in float32, so nothing is rounded there."""
     output = torch.empty(value.shape, dtype=value.dtype, device=value.device)
     precision = torch.float32 if value.device.type == "cpu" else value.dtype
     heads = [x.to(precision) for x in (query, key, value)]
@@ -73,9 +91,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, pack: Pack, layer: int)
         q, k, v = (x[start:stop].view(n, length, *x.shape[1:]).transpose(1, 2) for x in heads)
         attended = F.scaled_dot_product_attention(q, k, v)
         output[start:stop] = attended.transpose(1, 2).flatten(0, 1)
-    for (start, stop), probes in zip(pack.bounds, pack.probes, strict=False):
-        hand_out(probes, layer, query[start:stop].transpose(0, 1), key[start:stop].transpose(0, 1))
-    return output.flatten(1)
+    return output
 
 
 def hand_out(probes: Sequence[Accumulator], layer: int, query: Tensor, key: Tensor) -> None:

@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # Tokens of one row. On a CPU larger rows leave the caches and are slower; a GPU needs them to be busy.
-PACK_TOKENS = {"cpu": 1024, "cuda": 32768}
+PACK_TOKENS = {"cpu": 1536, "cuda": 32768}
 SHORTAGE = ("out of memory", "can't allocate memory", "not enough memory")  # of a GPU, on Linux, on Windows
 
 

@@ -21,6 +21,7 @@ from esmviz.models.layers import (
     Weights,
     classifier,
     frequencies,
+    packed,
     recast,
     rotation,
 )
@@ -54,9 +55,8 @@ class EsmBlock:
 
     def __call__(self, x: Tensor, turn: Rotation | None, n_heads: int, pack: Pack, layer: int) -> Tensor:
         heads = self.query_key_value(self.before_attention(x)).view(len(x), 3, n_heads, -1)
-        query_key = heads[:, :2] if turn is None else turn(heads[:, :2])
-        query, key, value = query_key[:, 0], query_key[:, 1], heads[:, 2]
-        x = x + self.mixed(attend(query, key, value, pack=pack, layer=layer))
+        query, key, value = heads.unbind(1)
+        x = x + self.mixed(attend(query, key, value, turn=turn, pack=pack, layer=layer))
         return x + self.down(self.up.then("gelu", self.before_feed_forward(x)))
 
 
@@ -104,9 +104,9 @@ class EsmNetwork:
         )
 
     def to(self, how: torch.dtype | str) -> EsmNetwork:
-        """A copy in another precision or on another device."""
+        """A copy in another precision or on another device; only to compute with."""
         network: EsmNetwork = recast(self, lambda tensor: tensor.to(how))
-        return replace(network, frequencies=self.frequencies)
+        return replace(network, frequencies=self.frequencies, blocks=packed(network.blocks))
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
         x = F.embedding(ids, self.words)

@@ -54,7 +54,7 @@ class Esm3Network:
             one.unflatten(-1, (self._n_heads, -1))
             for one in (attention.q_ln(query)[:, pairs], attention.k_ln(key)[:, pairs], value)
         )
-        context = attend(turn(query), turn(key), value, pack=pack, layer=layer)
+        context = attend(query, key, value, turn=turn, pack=pack, layer=layer)
         x = x + attention.out_proj(context) / block.scaling_factor
         result: Tensor = x + block.ffn(x) / block.scaling_factor
         return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from esmviz.models.layers import (
     Weights,
     classifier,
     frequencies,
+    packed,
     pair_order,
     recast,
     rotation,
@@ -66,8 +67,8 @@ class EsmcBlock:
     def __call__(self, x: Tensor, turn: Rotation, n_heads: int, pack: Pack, layer: int) -> Tensor:
         query, key, value = self.query_key_value(self.before_attention(x)).chunk(3, dim=-1)
         shape = (len(x), n_heads, -1)
-        query, key = turn(self.query_norm(query).view(shape)), turn(self.key_norm(key).view(shape))
-        mixed = self.mixed(attend(query, key, value.view(shape), pack=pack, layer=layer))
+        query, key = self.query_norm(query).view(shape), self.key_norm(key).view(shape)
+        mixed = self.mixed(attend(query, key, value.view(shape), turn=turn, pack=pack, layer=layer))
         x = x.add(mixed, alpha=1 / self.damping)
         normed = self.before_feed_forward(x)
         return x.add(self.down(self.gate.then("swish", normed) * self.up(normed)), alpha=1 / self.damping)
@@ -108,9 +109,9 @@ class EsmcNetwork:
         )
 
     def to(self, how: torch.dtype | str) -> EsmcNetwork:
-        """A copy in another precision or on another device."""
+        """A copy in another precision or on another device; only to compute with."""
         network: EsmcNetwork = recast(self, lambda tensor: tensor.to(how))
-        return network
+        return replace(network, blocks=packed(network.blocks))
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
         return F.embedding(ids, self.words)

@@ -39,6 +39,14 @@ class Linear:
         """The same map with its outputs in another order."""
         return Linear(self.weight[order], None if self.bias is None else self.bias[order])
 
+    def packed(self) -> Linear:
+        """The same map with its weight in the order in which oneDNN reads it, where that multiplies it: it would put it
+        there at every product. Only calling is left then.
+        """
+        if not _can_fuse(self.weight):
+            return self
+        return Linear(torch.ops.mkldnn._reorder_linear_weight(self.weight), self.bias)
+
 
 def _can_fuse(x: Tensor) -> bool:
     return (
@@ -148,6 +156,17 @@ def classifier(weights: Weights) -> ProteinHead | Linear | None:
 
 def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+
+def packed(part: Any) -> Any:
+    """A part with each of its linear maps packed."""
+    if isinstance(part, Linear):
+        return part.packed()
+    if isinstance(part, tuple):
+        return tuple(packed(one) for one in part)
+    if is_dataclass(part) and not isinstance(part, type):
+        return replace(part, **{f.name: packed(getattr(part, f.name)) for f in fields(part)})
+    return part
 
 
 def recast(part: Any, how: Callable[[Tensor], Tensor]) -> Any:
