@@ -6,8 +6,9 @@ a function's own file whether what it keeps on disk is stale.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from math import e, log2, sqrt
 from typing import Any, NamedTuple
 
@@ -38,14 +39,13 @@ class _BFloat(ir.types._BaseFloatType):
 _BFloat._create_instance()
 BYTE, SHORT, WORD, INDEX = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 FLOAT, BFLOAT = ir.FloatType(), _BFloat()
-Value = Any
 address = n_bytes = count = types.int64
 
 
-def _emitted(*arguments: Any, result: Any = types.void) -> Callable[[Callable[..., Value]], Any]:
+def _emitted(*arguments: Any, result: Any = types.void) -> Callable[[Callable[..., Any]], Any]:
     """A function for the loops below out of one that writes its code; an argument of None is known when compiling."""
 
-    def decorate(write: Callable[..., Value]) -> Any:
+    def decorate(write: Callable[..., Any]) -> Any:
         @wraps(write)  # numba takes the names of arguments from there
         def typed(context, *given):
             signature = result(
@@ -292,13 +292,18 @@ def _multiply_all(rows, row_step, panels, n, n_columns, first, out):
             _multiply(rows, row_step, there, panel_step, begin, result, out.strides[0], n, 1)
 
 
-ADDRESSES = types.int64[::1]
+def _compiled(function):
+    """Compiled by the import, since its types are given; once on a machine where numba finds a folder to keep it in."""
+    numbers, number = types.int64[::1], types.int64
+    compiled = partial(njit, types.void(numbers, numbers, numbers, number, number, number), nogil=True)
+    try:
+        return compiled(cache=True)(function)
+    except (RuntimeError, OSError) as error:
+        logging.getLogger(__name__).warning("compiled anew at each start (NUMBA_CACHE_DIR helps): %s", error)
+        return compiled()(function)
 
 
-# With its types written here it is compiled by the import, once on a machine.
-@njit(
-    types.void(ADDRESSES, ADDRESSES, ADDRESSES, types.int64, types.int64, types.int64), nogil=True, cache=True
-)
+@_compiled
 def attend(places, steps, lengths, first, end, d):
     """Attention of each protein of a row to itself, by heads ``first`` to ``end`` of width d.
 

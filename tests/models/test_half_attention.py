@@ -168,3 +168,18 @@ def test_numba_told_otherwise_is_not_used(variable):
         check=True,
     )
     assert done.stdout.strip() == "False"
+
+
+@ON_THIS_PROCESSOR
+def test_no_folder_to_keep_compiled_code_in_costs_time_and_is_said():
+    """As for a user without a home, of an installation that only root may write."""
+    code = (
+        "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
+        "import logging; logging.basicConfig(format='%(message)s')\n"
+        "from esmviz.models.half_kernel import attend; print(len(attend.signatures))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": "."}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "1"
+    assert "NUMBA_CACHE_DIR" in done.stderr
