@@ -22,13 +22,15 @@ STEP = 8  # numbers of a head come in multiples of this
 
 @lru_cache(maxsize=1)
 def is_available() -> bool:
-    """Whether this processor has the instructions, and numba compiles for this processor."""
+    """Whether this processor has the instructions, and numba compiles for this processor: else it would end the process."""
     check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     if check is None or not check():
         return False
+    from llvmlite.binding import get_host_cpu_features
     from numba import config
 
-    return not (config.DISABLE_JIT or config.CPU_NAME or config.CPU_FEATURES)
+    is_told_otherwise = config.DISABLE_JIT or config.CPU_NAME or config.CPU_FEATURES
+    return bool(get_host_cpu_features().get("avx512bf16")) and not is_told_otherwise
 
 
 def suits(heads: Tensor) -> bool:
