@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 from contextlib import suppress
+from typing import Any
 
 ARENAS = 2
 M_ARENA_MAX = -8  # malloc.h
@@ -17,6 +19,16 @@ def few_arenas() -> None:
     empty while the next page's thread grows another. Before there are many threads; a choice in the environment holds."""
     if not any(name in os.environ for name in ENVIRONMENT):
         _call("mallopt", M_ARENA_MAX, ARENAS)
+
+
+def give_back_at_collections() -> None:
+    """``give_back`` whenever Python has looked for cycles among all objects: figures and what a page computed go then."""
+    gc.callbacks.append(_collected)
+
+
+def _collected(phase: str, info: dict[str, Any]) -> None:
+    if phase == "stop" and info["generation"] == 2:
+        give_back()
 
 
 def give_back() -> None:

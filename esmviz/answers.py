@@ -49,7 +49,7 @@ class Answers:
         queue: Queue,
         results: Results,
         window_above: int,
-        relieve: Callable[[], None] = lambda: None,
+        relieve: Callable[[], object] = lambda: None,
     ) -> None:
         self._models = models
         self._window_above = window_above

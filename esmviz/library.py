@@ -58,14 +58,18 @@ class Library:
             model_cache(settings, allow_paths, self.spare, self._is_busy) if models is None else models
         )
         reserve = settings.memory_reserve_mb << 20
-        relief = Relief(lambda: memory.free_bytes("cpu"), reserve, self.spare, self._drop_idle)
-        self._answers = Answers(self.models, self.queue, self.results, settings.window_above, relief)
+        self._relief = Relief(lambda: memory.free_bytes("cpu"), reserve, self.spare, self._drop_idle)
+        self._answers = Answers(self.models, self.queue, self.results, settings.window_above, self._relief)
 
     @property
     def limits(self) -> Limits:
         """What one upload may bring."""
         s = self.settings
         return Limits(s.max_upload_mb << 20, s.max_records, s.max_residues, s.max_length)
+
+    def has_room(self) -> bool:
+        """Whether more can be taken in: memory stays free beyond the reserve, once results and idle models are gone."""
+        return self._relief()
 
     @cached_property
     def sharing(self) -> Sharing:

@@ -47,7 +47,7 @@ class Settings:
     model_memory_fraction : float
         Share of the free memory that one model may take.
     memory_reserve_mb : int
-        Megabytes that shall stay free; below, results go, then idle models.
+        Megabytes that shall stay free; below, results go, then idle models, and uploads are refused.
     heartbeat_seconds : float
         A job that no page asks for during this time is dropped.
     session_hours : float

@@ -16,9 +16,9 @@ from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
 from esmviz import sequences, views
-from esmviz.allocator import few_arenas
+from esmviz.allocator import few_arenas, give_back_at_collections
 from esmviz.types import Provenance
-from esmviz.ui import access, cookies, errors, gate, headers, molecule, monitoring, origins, visitor
+from esmviz.ui import access, cookies, errors, gate, headers, molecule, monitoring, origins, room, visitor
 
 
 class RootAddress:
@@ -106,8 +106,9 @@ def options() -> dict[str, Any]:
     PagesManager.uses_pages_directory = False
     monitoring.open_log()
     few_arenas()
+    give_back_at_collections()
     fences = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, cookies.HostCookies)
-    guards = (*fences, visitor.VisitorCookie, gate.Gate, monitoring.NoFrameworkMetrics)
+    guards = (*fences, visitor.VisitorCookie, gate.Gate, room.Room, monitoring.NoFrameworkMetrics)
     middleware = [Middleware(guard) for guard in guards]
     return {
         "lifespan": _lifespan,

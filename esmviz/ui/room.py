@@ -1,0 +1,104 @@
+"""No visitor takes the room of all the others: what a tab uploads is bounded, and so are the connections of an address.
+
+Streamlit keeps every upload of an open tab under whatever name the browser gives it, and counts neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import runtime
+
+from esmviz.settings import Settings
+from esmviz.ui.gate import address
+from esmviz.ui.place import base
+from esmviz.ui.resources import workbench
+from esmviz.ui.shelf import TABS
+
+UPLOADS = "/_stcore/upload_file/"
+UPLOADERS = 4  # proteins, labels, a structure, a saved session: what one tab can hold at a time
+FULL = "This server has too little free memory for an upload. Please try again in a minute."
+MUCH = "This tab has uploaded {} MB already, and this server keeps no more of one. Please reload the page and try again."
+
+_full = PlainTextResponse(FULL, 503, {"retry-after": "60"})
+
+
+class Room:
+    """ASGI middleware that refuses an upload, or a websocket, for which there is no room.
+
+    Parameters
+    ----------
+    settings, has_room, held : optional
+        By default those of this process: whether there is memory, and bytes that a connection has uploaded, by name.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings | None = None,
+        has_room: Callable[[], bool] | None = None,
+        held: Callable[[str], dict[str, int]] | None = None,
+    ) -> None:
+        self.app, self._settings = app, settings
+        self._has_room = has_room or (lambda: workbench().has_room())
+        self._held = held or _held
+        self._coming: Counter[str] = Counter()  # bytes under way, by connection
+        self._open: Counter[str] = Counter()  # websockets, by address
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings or workbench().settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "PUT" and UPLOADS in scope["path"]:
+            await self._upload(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        at = address(scope, self.settings)
+        if self._open[at] >= TABS * self.settings.visitors_per_address:
+            await receive()
+            await send({"type": "websocket.close", "code": 1013})  # try again later
+            return
+        with _counted(self._open, at, 1):
+            await self.app(scope, receive, send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection, _, name = scope["path"].removeprefix(base() + UPLOADS).partition("/")
+        most = self.settings.max_upload_mb << 20
+        said = Headers(scope=scope).get("content-length", "")
+        size = int(said) if said.isdecimal() else most  # Streamlit stops reading there
+        others = sum(n for other, n in self._held(connection).items() if other != name)
+        if others + self._coming[connection] + size > UPLOADERS * most:
+            await PlainTextResponse(MUCH.format(others >> 20), 413)(scope, receive, send)
+            return
+        with _counted(self._coming, connection, size):  # before anything is awaited: several come at once
+            app = self.app if await asyncio.to_thread(self._has_room) else _full
+            await app(scope, receive, send)
+
+
+@contextmanager
+def _counted(counts: Counter[str], name: str, n: int) -> Iterator[None]:
+    """Count while it lasts; a name that has nothing is forgotten."""
+    counts[name] += n
+    try:
+        yield
+    finally:
+        counts[name] -= n
+        if not counts[name]:
+            del counts[name]
+
+
+def _held(connection: str) -> dict[str, int]:
+    """What Streamlit keeps of a connection's uploads."""
+    kept = runtime.get_instance().uploaded_file_mgr.file_storage  # type: ignore[attr-defined]  # in memory, as we run it
+    return {name: len(file.data) for name, file in dict(kept.get(connection, {})).items()}
