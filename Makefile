@@ -144,7 +144,7 @@ endif
 	@$(LOCKED) --only-binary :all: -r requirements.lock
 	@$(PIP) install --quiet $(TORCH) -c constraints.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	@$(PY) -c 'from esmviz.models import half_attention as own; own.is_available() and own.kernel()'
+	@$(PY) -c 'from esmviz.models import half_attention; half_attention.warm_up()'
 	@rm -f .venv/.run-* && touch $@
 
 # esm pins an old transformers, which the resolver would refuse: hence --no-deps, after everything else.

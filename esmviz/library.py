@@ -170,8 +170,15 @@ class Library:
         return self.queue.submit(model, key, function, visitor=visitor, slot=slot, n_residues=n_residues)
 
     def warm_up(self) -> None:
-        """Load the default model, then compile UMAP, behind the scenes."""
-        warm_up(self.settings.default_model, self.backend, self.queue)
+        """Load the default model and what it computes with, then compile UMAP, behind the scenes."""
+        warm_up(self.settings.default_model, self._load_whole, self.queue)
+
+    def _load_whole(self, model: str) -> None:
+        self.backend(model)
+        if self.models.device == "cpu":
+            from esmviz.models import half_attention
+
+            half_attention.warm_up()
 
     def _drop_idle(self) -> bool:
         """Let go of a model; on a GPU that would not help the memory of the machine."""

@@ -6,6 +6,7 @@ import sys
 import threading
 from dataclasses import replace
 from itertools import accumulate
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -601,3 +602,17 @@ def test_a_fold_that_would_not_fit_is_refused_before_the_model_is_loaded(esmfold
     with pytest.raises(OutOfMemoryError, match="4000 residues; folding it with esmfold-tiny needs"):
         folding.submit_inspect(long, "esmfold-tiny", Request(structure=True))
     assert not folding.status("esmfold-tiny").loaded
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", ["warm"]), ("cuda", [])])
+def test_what_a_processor_computes_with_is_warm_before_anybody_asks(device, expected, monkeypatch):
+    from esmviz.models import half_attention
+
+    found, done = [], threading.Event()
+    monkeypatch.setattr(half_attention, "warm_up", lambda: found.append("warm"))
+    monkeypatch.setattr("esmviz.warming.threading.Timer", lambda *_: SimpleNamespace(start=done.set))
+    models = FakeModels()
+    models.device = device
+    Workbench(Settings(default_model="fake"), models=models).warm_up()
+    assert done.wait(20)
+    assert found == expected

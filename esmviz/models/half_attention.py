@@ -46,6 +46,12 @@ def kernel() -> ModuleType:
     return half_kernel
 
 
+def warm_up() -> None:
+    """Have the loops ready where they will be used."""
+    if is_available():
+        kernel()
+
+
 def attend(
     query: Tensor, key: Tensor, value: Tensor, *, turns: Tensor | None, lengths: tuple[int, ...]
 ) -> Tensor:
