@@ -89,6 +89,8 @@ class Settings:
         Computations that wait or run for all visitors together.
     job_minutes : float
         How long one computation may work.
+    file_seconds : int
+        Processor time that files made for one visitor may take within ten minutes.
     visitors_per_address : int
         An address may ask for as much as so many visitors.
     chromium : Path or None
@@ -148,6 +150,7 @@ class Settings:
     jobs_per_visitor: int = 16
     max_jobs: int = 200
     job_minutes: float = 120.0
+    file_seconds: int = 120
     visitors_per_address: int = 30
     chromium: Path | None = None
     metrics: str = "off"

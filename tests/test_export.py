@@ -50,7 +50,7 @@ def test_a_table_has_no_carriage_return_and_keeps_its_rows(cells):
 
 
 def test_columns_of_unequal_length_are_refused():
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="differ in length"):
         export.csv_bytes({"a": [1, 2], "b": [1]})
 
 
@@ -154,3 +154,13 @@ def test_user_text_in_a_page_is_escaped():
 @pytest.mark.parametrize(("paper", "theme"), [("#FFFFFF", "light"), ("#14171A", "dark")])
 def test_a_page_takes_the_look_of_its_figure(paper, theme):
     assert f'data-theme="{theme}"' in export.html_bytes(figure(paper), "t").decode()
+
+
+@pytest.mark.parametrize(("of", "bits"), [(np.float32, np.uint32), (np.float64, np.uint64)])
+def test_numbers_of_an_array_are_written_as_one_by_one(of, bits):
+    random = np.random.default_rng(0)
+    values = random.integers(0, np.iinfo(bits).max, 5000, bits, endpoint=True).view(of)
+    special = np.array([0, -0.0, 1e-5, 1e-4, 1e15, 1e16, np.nan, np.inf, -np.inf], of)
+    column = np.concatenate([values, special, random.random(1000).astype(of)])
+    lines = export.csv_bytes({"n": range(len(column)), "x": column}).decode().splitlines()
+    assert lines == ["n,x", *(f"{n},{export.csv_cell(value)}" for n, value in enumerate(column))]

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,17 @@ from esmviz.types import ProteinRecord
 FORMAT, VERSION = "esmviz data archive", 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip can hold: equal content gives equal bytes
 
+MOST_CELLS = 2_000_000  # of a table as CSV: two seconds, and as many to pack it
+ARRAYS_ALONE = (
+    f"A map of more than {MOST_CELLS:,} cells is in the ZIP as NPZ alone; its page gives it as CSV."
+)
+
 README = """Data of an analysis with esmviz.
 
 methods.txt and references.bib are for a manuscript. inputs.csv lists the proteins{fasta}.
 Each folder is a page of the app: .csv are tables, .npz are NumPy arrays (numpy.load with allow_pickle=False; `meta`
-is JSON text), .figure.json are figures for plotly (plotly.io.from_json), exhibit.json says how they were made.
+is JSON text; a map of more than 2,000,000 cells has no .csv beside it), .figure.json are figures for plotly
+(plotly.io.from_json), exhibit.json says how they were made.
 
 manifest.json has the SHA-256 of every other file. To check them:
 
@@ -81,6 +87,11 @@ def _listed(file: File) -> dict[str, Any]:
     }
 
 
+def is_too_large_for_csv(records: Iterable[ProteinRecord]) -> bool:
+    """Whether a residue x residue map of these proteins is beyond ``MOST_CELLS``."""
+    return max(map(len, records), default=0) ** 2 > MOST_CELLS
+
+
 def proteins(exhibits: Sequence[Exhibit]) -> tuple[ProteinRecord, ...]:
     """Each protein once; of equal ids with other sequences, both."""
     found = {(record.id, record.sequence): record for exhibit in exhibits for record in exhibit.records}
@@ -128,14 +139,20 @@ def _of_piece(piece: Any) -> Iterator[tuple[str, str, bytes, str]]:
         case Picture():
             stem = piece.file_name or piece.name
             yield stem, "figure.json", _utf8(piece.figure), f"Figure: {piece.alt}"
-            if piece.columns:
-                yield stem, "csv", export.csv_bytes(dict(piece.columns)), f"Table of the figure: {piece.alt}"
-            if piece.arrays:
+            columns, arrays = dict(piece.columns), dict(piece.arrays)
+            n_cells = len(columns) * max(map(len, columns.values()), default=0)
+            is_too_large = n_cells > MOST_CELLS and bool(arrays)
+            if columns and not is_too_large:
+                yield stem, "csv", export.csv_bytes(columns), f"Table of the figure: {piece.alt}"
+            if arrays:
+                instead = (
+                    f". Its table of {n_cells:,} cells is left out; these are its numbers" * is_too_large
+                )
                 yield (
                     stem,
                     "npz",
-                    export.npz_bytes(dict(piece.arrays), piece.facts),
-                    f"Arrays of the figure: {piece.alt}",
+                    export.npz_bytes(arrays, piece.facts),
+                    f"Arrays of the figure: {piece.alt}{instead}",
                 )
         case Table():
             yield (

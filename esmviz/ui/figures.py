@@ -13,6 +13,7 @@ from esmviz.labels import head_label, provenance_facts
 from esmviz.types import Provenance
 from esmviz.ui import exhibits, tables, texts
 from esmviz.ui.errors import plain
+from esmviz.ui.files import download as made_on_click
 from esmviz.ui.frame import Choice
 from esmviz.views import theme
 
@@ -203,7 +204,7 @@ def _download(
     label: str, data: Callable[[], bytes], name: str, suffix: str, mime: str, key: str = ""
 ) -> None:
     file_name = export.download_name("esmviz", name, suffix=suffix)
-    st.download_button(label, data, file_name, mime, key=f"download_{key}{suffix}", on_click="ignore")
+    made_on_click(label, data, file_name, mime, key=f"download_{key}{suffix}")
 
 
 def download_csv(name: str, subject: str, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -14,6 +14,7 @@ from esmviz.errors import QuotaError
 from esmviz.jobs import Queue
 from esmviz.settings import Settings
 from esmviz.ui import access
+from esmviz.ui.meter import Meter
 from esmviz.ui.monitoring import PROXIED
 from esmviz.ui.rates import Rates
 
@@ -73,6 +74,20 @@ class Quotas:
                 f"Come back in {hours} hour" + "s" * (hours > 1) + ".",
             )
         self._rates.count(item, at, n_bytes)
+
+    def meter(self, visitor: str) -> Meter:
+        """What the visitor of this script run may still have of the processor for files."""
+        s = self._settings
+        if self._is_alone():
+            return Meter(self._rates, ())
+        owner = visitor.partition("/")[0] or visitor
+        shares = ((owner, 1), (address(s), s.visitors_per_address))
+        return Meter(
+            self._rates,
+            tuple(
+                (RateLimitItemPerMinute(s.file_seconds * share, 10), f"files {who}") for who, share in shares
+            ),
+        )
 
     def _charge(self, owner: str, n_residues: int) -> None:
         s, at = self._settings, address(self._settings)

@@ -10,13 +10,13 @@ import streamlit as st
 from esmviz import export
 from esmviz.exhibit import Exhibit
 from esmviz.jobs import Context
-from esmviz.report.archive import archive_bytes
+from esmviz.report.archive import ARRAYS_ALONE, archive_bytes, is_too_large_for_csv
 from esmviz.report.figures import Print, figures_zip
 from esmviz.report.images import chromium
 from esmviz.report.journals import JOURNALS
 from esmviz.report.methods import bibtex, methods_text, subject
 from esmviz.report.page import report_bytes
-from esmviz.ui import exhibits
+from esmviz.ui import exhibits, files
 from esmviz.ui.computing import drawn
 from esmviz.ui.errors import plain
 from esmviz.ui.exhibits import Draft
@@ -24,6 +24,7 @@ from esmviz.ui.frame import PAGES, link
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
+LARGE = ("html", "zip")
 FORMATS, DPI = ("PDF", "SVG", "PNG"), (300, 450, 600)
 
 NAMED = (
@@ -100,13 +101,15 @@ def downloads(chosen: Chosen) -> None:
             lambda: archive_bytes(chosen.exhibits(), **options),
             help="Tables as CSV, arrays as NPZ, figures as JSON, with a manifest of their SHA-256 sums.",
         )
+    if any(is_too_large_for_csv(draft.records.values()) for draft in chosen.drafts):
+        st.caption(ARRAYS_ALONE)
 
 
 def _download(
     label: str, chosen: Chosen, name: str, suffix: str, mime: str, data: Callable[[], bytes], *, help: str
 ) -> None:
     file_name = export.download_name("esmviz", name, chosen.session.source, suffix=suffix)
-    st.download_button(label, data, file_name, mime, key=f"download_{name}", on_click="ignore", help=help)
+    files.download(label, data, file_name, mime, key=f"download_{name}", help=help, is_large=suffix in LARGE)
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

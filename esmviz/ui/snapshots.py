@@ -11,9 +11,9 @@ import streamlit as st
 from esmviz import export
 from esmviz.exhibit import Exhibit
 from esmviz.labels import short_revision
-from esmviz.report.archive import archive_bytes
+from esmviz.report.archive import ARRAYS_ALONE, archive_bytes, is_too_large_for_csv
 from esmviz.sequences import RecordReport, SequenceSet
-from esmviz.ui import page_settings, showcase, visitor
+from esmviz.ui import files, page_settings, showcase, visitor
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.frame import PAGES
@@ -112,15 +112,17 @@ def _sources(snapshot: Snapshot, exhibit: Exhibit) -> None:
     }
     st.dataframe(shown(records), hide_index=True, key="inputs")
     name = export.download_name("esmviz", snapshot.title, suffix="zip")
-    st.download_button(
+    files.download(
         "Everything as ZIP",
         lambda: archive_bytes([exhibit]),
         name,
         "application/zip",
         key="download_zip",
-        on_click="ignore",
+        is_large=True,
         help="Proteins, tables, arrays, figures, methods and a manifest with checksums.",
     )
+    if is_too_large_for_csv(exhibit.records):
+        st.caption(ARRAYS_ALONE)
     facts: dict[str, Mapping[str, Any]] = {
         "settings": {k: v for k, v in exhibit.settings.items() if k != "widgets"}
     }

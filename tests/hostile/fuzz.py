@@ -23,6 +23,7 @@ def fuzz(name: str, seconds: int, folder: str) -> None:
     with atheris.instrument_imports(include=["esmviz", "biotite.sequence.io.fasta", "biotite.structure.io"]):
         from tests.hostile import targets
 
+    FOUND.mkdir(parents=True, exist_ok=True)  # pytest empties the folder above it
     for number, seed in enumerate(targets.TARGETS[name][1]().values()):
         (Path(folder) / f"seed-{number}").write_bytes(seed)
         targets.survives(name, seed)  # imports what it needs, which is no slow input
@@ -50,7 +51,6 @@ def main() -> None:
     from tests.hostile import targets
 
     names = sys.argv[2:] or list(targets.TARGETS)
-    FOUND.mkdir(parents=True, exist_ok=True)
     share = max(1, int(sys.argv[1]) // len(names))
     sys.exit(not all([run(name, share) for name in names]))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from esmviz.exhibit import Table
+from esmviz.report import archive
 from esmviz.report.archive import archive_bytes
 from esmviz.types import ProteinRecord
 
@@ -99,3 +100,28 @@ def test_equal_exhibits_give_equal_bytes(exhibits):
 def test_texts_come_along(exhibits, suffix):
     archive, _ = opened(exhibits)
     assert archive.read(suffix).strip()
+
+
+def test_a_large_map_comes_as_an_array_alone_and_says_so(similarity, monkeypatch):
+    drawn = similarity.pictures[0]
+    n_cells = len(drawn.columns) * len(next(iter(drawn.columns.values())))
+    for most, has_csv in ((n_cells, True), (n_cells - 1, False)):
+        monkeypatch.setattr(archive, "MOST_CELLS", most)
+        found, manifest = opened([similarity])
+        names = [name for name in found.namelist() if name.startswith("1-similarity/")]
+        assert any(name.endswith("-fake.csv") for name in names) is has_csv
+        [npz] = [entry for entry in manifest["files"] if entry["name"].endswith(".npz")]
+        assert (f"Its table of {n_cells:,} cells is left out" in npz["what"]) is not has_csv
+
+
+def test_a_large_table_without_arrays_stays(similarity, monkeypatch):
+    monkeypatch.setattr(archive, "MOST_CELLS", 1)
+    found, _ = opened([replace(similarity, pieces=(replace(similarity.pictures[0], arrays={}),))])
+    assert any(name.endswith("-fake.csv") for name in found.namelist())
+
+
+def test_which_maps_are_too_large():
+    assert not archive.is_too_large_for_csv([])
+    assert not archive.is_too_large_for_csv([ProteinRecord("a", "M" * 1414)])
+    assert archive.is_too_large_for_csv([ProteinRecord("b", "M"), ProteinRecord("a", "M" * 1415)])
+    assert f"{archive.MOST_CELLS:,} cells" in archive.README
