@@ -48,3 +48,14 @@ def checker(
         check_windows(record, plan.windows(len(record)), request, spec, specs)
 
     return check
+
+
+def check_map(settings: Settings, *records: ProteinRecord) -> None:
+    """Refuse a residue x residue map that would not fit, before anything is computed."""
+    longest = settings.max_map_residues
+    for record in records:
+        if len(record) > longest:
+            raise SequenceTooLongError(
+                f"{record.id} has {len(record):,} residues; maps are drawn up to {longest:,}.",
+                "Choose a shorter protein, the Logits page, or raise ESMVIZ_MAX_MAP_RESIDUES.",
+            )

@@ -136,10 +136,13 @@ class Run:
 
     def measure(self, models: Sequence[str]) -> list[Measurement]:
         """Speed, memory and pseudo-perplexity of models on the records, one model after the other; writes no file."""
-        request = Request(layers=(-1,), pooling="mean", precision=self.precision)
-        with self._stream() as stream:
-            records = [placed.record for placed in self._proteins(stream, request)]
+        records = self.records(Request(layers=(-1,), pooling="mean", precision=self.precision))
         return [self.workbench.measure(records, model, self.precision) for model in models]
+
+    def records(self, request: Request) -> list[ProteinRecord]:
+        """All that the model can read in this way, at once."""
+        with self._stream() as stream:
+            return [placed.record for placed in self._proteins(stream, request)]
 
     def _write(self, what: str, request: Request, pick: Pick, begin: Begin, meta: dict[str, Any]) -> None:
         """Compute what ``pick`` takes of each output into ``OUT.part``, then make one file of it."""

@@ -30,6 +30,18 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, reason, str(path)) from error
 
 
+def write(path: Path, content: bytes) -> None:
+    """A whole file or none, in the place of an earlier one."""
+    draft = path.with_name(f"{path.name}.part")
+    with naming(path):
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+
 def peak_memory_mb() -> float:
     """Most memory that this process ever held, in megabytes; on macOS the system counts in bytes."""
     import resource

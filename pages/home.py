@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from esmviz import ui, views
+from esmviz import panels, ui, views
 from esmviz.analysis import logits as expectation
 from esmviz.analysis import parts
 from esmviz.labels import residue_label
@@ -33,16 +33,17 @@ with ui.opened("home") as choice:
         figure = views.entropy_profile(drawn, record, provenance, edges=edges)
         surest = [residue_label(i, record.sequence[i]) for i in expectation.most_constrained(entropy, k=5)]
         table = ui.tables.by_residue(record, entropy_bits=entropy)
-        ui.panel(
+        panel = panels.Panel(
             "first-look",
             figure,
-            choice,
+            choice.subject,
             provenance,
             alt="Entropy of the model's expectation along the protein, in bits",
             text=ui.texts.ENTROPY,
             columns=partial(dict, table),
             arrays={"entropy_bits": entropy},
         )
+        ui.panel(choice, panel)
         st.caption(f"Surest at {', '.join(surest)}, on average {entropy.mean():.2f} bits of at most 4.32.")
         ranked = expectation.most_constrained(entropy, k=50)
         ui.ranking(

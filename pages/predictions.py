@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from esmviz import ui, views
+from esmviz import panels, ui, views
 from esmviz.analysis import predictions as said
 from esmviz.types import Request
 
@@ -17,21 +17,19 @@ def arrays(predictor, raw, values):
 def show_protein(choice, predictor, provenance, raw, settings):
     values = said.probabilities(raw, predictor.problem)
     shown = said.prominent(values[None], views.MOST_CLASSES)
-    picture, side = st.columns([3, 1.5], gap="medium")
-    with picture:
-        ui.panel(
-            "prediction",
-            views.prediction_bars(values, shown, predictor, choice.record, provenance),
-            choice,
-            provenance,
-            alt="A bar for each class of the protein",
-            text=ui.texts.of_predictor(predictor),
-            columns=partial(dict, {"class": predictor.classes, "value": values, "raw": raw}),
-            arrays=arrays(predictor, raw, values),
-            settings=settings,
-        )
-    with side:
-        ui.ranking("Classes", ui.tables.classes(values, predictor))
+    panel = panels.Panel(
+        "prediction",
+        views.prediction_bars(values, shown, predictor, choice.record, provenance),
+        choice.subject,
+        provenance,
+        alt="A bar for each class of the protein",
+        text=ui.texts.of_predictor(predictor),
+        columns=partial(dict, {"class": predictor.classes, "value": values, "raw": raw}),
+        arrays=arrays(predictor, raw, values),
+        settings=settings,
+    )
+    listed = panels.Table("Classes", ui.tables.classes(values, predictor))
+    ui.spread(choice, panels.Spread(panel, (listed,)))
 
 
 def show_set(choice, predictor, settings):
@@ -52,29 +50,29 @@ def show_set(choice, predictor, settings):
 
 def show_residues(choice, predictor, provenance, raw, settings):
     record, problem, listed = choice.record, predictor.problem, ui.pick_class(predictor)
-    values = said.probabilities(raw, problem)
-    shown, assigned = said.prominent(values, views.MOST_CLASSES), said.assigned(values, problem)
-    rows = ui.tables.by_residue(record)
-    picture, side = st.columns([3, 1.5], gap="medium")
-    with picture:
-        ui.panel(
-            "predictions",
-            views.prediction_profile(values, shown, predictor, record, provenance),
-            choice,
-            provenance,
-            alt="The classes along the sequence",
-            text=ui.texts.of_predictor(predictor),
-            columns=partial(ui.tables.predictions, rows, values, predictor, assigned),
-            arrays=arrays(predictor, raw, values),
-            settings=settings,
-        )
-    with side:
-        if problem == "regression":
-            ranked = values[:, listed].argsort()[::-1][:50]
-            ui.ranking("Highest values", ui.tables.positions(ranked, record, value=values[:, listed]))
-        else:
-            found = [part for part in said.segments(values, problem) if listed in (None, part[2])]
-            ui.ranking("Segments, long and sure first", ui.tables.segments(found, record, predictor))
+    values, rows = said.probabilities(raw, problem), ui.tables.by_residue(record)
+    panel = panels.Panel(
+        "predictions",
+        views.prediction_profile(
+            values, said.prominent(values, views.MOST_CLASSES), predictor, record, provenance
+        ),
+        choice.subject,
+        provenance,
+        alt="The classes along the sequence",
+        text=ui.texts.of_predictor(predictor),
+        columns=partial(ui.tables.predictions, rows, values, predictor, said.assigned(values, problem)),
+        arrays=arrays(predictor, raw, values),
+        settings=settings,
+    )
+    if problem == "regression":
+        ranked = values[:, listed].argsort()[::-1][:50]
+        table = ui.tables.positions(ranked, record, value=values[:, listed])
+        beside = panels.Table("Highest values", table)
+    else:
+        found = [part for part in said.segments(values, problem) if listed in (None, part[2])]
+        table = ui.tables.segments(found, record, predictor)
+        beside = panels.Table("Segments, long and sure first", table)
+    ui.spread(choice, panels.Spread(panel, (beside,)))
 
 
 with ui.opened("predictions") as choice:

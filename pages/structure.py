@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from esmviz import ui, views
+from esmviz import panels, ui, views
 from esmviz.analysis import attention as looks
 from esmviz.analysis import logits as expectation
 from esmviz.analysis import parts
@@ -24,16 +24,17 @@ def show_fold(choice):
         ui.structures.fold_files(fold, choice)
         rows, columns = ui.pick_parts(record)
         cells, edges = parts.drawn_stretch(fold.plddt, rows)
-        ui.panel(
+        panel = panels.Panel(
             "plddt",
             views.plddt_profile(cells, record, provenance, edges=edges),
-            choice,
+            choice.subject,
             provenance,
             alt="Confidence along the protein",
             text=ui.texts.FOLD,
             columns=partial(ui.tables.by_residue, record, plddt=fold.plddt),
             arrays={"plddt": fold.plddt, "pae": fold.pae, "ptm": fold.ptm},
         )
+        ui.panel(choice, panel)
         cells, (edges, _) = parts.drawn_part(fold.pae, rows, columns)
         errors = views.aligned_error_map(cells, record, provenance, edges=(edges, edges))
         ui.figure(errors, "aligned-error", alt="Predicted aligned error, residue by residue")

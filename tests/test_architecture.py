@@ -21,19 +21,20 @@ ROOMS = {
     **{name: {name} for name in ("errors", "labels", "analysis", "models", "jobs", "views")},
     "settings": {"settings", "addresses"},
     "exhibit": {"exhibit", "damage"},
+    "panels": {"panels"},
     "report": {"report"},
     "export": {"export", "writers", "zips", "part"},
     "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
     | {"warming", "measuring", "sharing", "relief", "allocator"},
     "stores": {"stores"},
     "ui": {"ui"},
-    "cli": {"cli", "runs", "run_report", "surroundings"},
+    "cli": {"cli", "commands", "runs", "tour", "run_report", "surroundings"},
     "operations": {"metrics", "logs"},
 }
 COMMON = {"types", "errors", "labels"}
 ARROWS = {
     "app": {"ui"},
-    "pages": {"ui", "views", "analysis", "export"},
+    "pages": {"ui", "panels", "views", "analysis"},
     # A figure is shown, captioned and offered as a file in one place, and a page waits on a Job: hence three more.
     "ui": {
         "workbench",
@@ -46,8 +47,10 @@ ARROWS = {
         "exhibit",
         "operations",
         "report",
+        "panels",
     },
-    "cli": {"workbench", "analysis", "export", "sequences", "settings"},
+    "cli": {"workbench", "analysis", "export", "sequences", "settings", "panels", "exhibit", "report"},
+    "panels": {"views", "analysis", "export", "exhibit"},
     "report": {"exhibit", "export", "views"},  # of views the two themes
     "workbench": {"models", "jobs", "stores", "analysis", "sequences", "settings", "exhibit"},
     **{

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from esmviz import cli
+from esmviz.commands import base, machine
 from esmviz.errors import ModelUnavailableError, OutOfMemoryError, ProteinRefusedError, ServiceError
 from esmviz.models.base import sites
 from esmviz.models.cache import ModelCache
@@ -46,7 +47,7 @@ def run(tmp_path, monkeypatch, backend):
     def workbench(device="auto", precision="auto"):
         return Workbench(replace(Settings.from_env(), default_model="fake"), models=FakeModels(backend))
 
-    monkeypatch.setattr(cli, "_workbench", workbench)
+    monkeypatch.setattr(base, "workbench", workbench)
 
     def call(*args):
         before = set(tmp_path.iterdir())
@@ -198,7 +199,7 @@ def test_contacts_of_a_model_without(run, backend):
 @pytest.mark.parametrize("name", ["broken.pt", "in.fasta", "empty"])
 def test_a_path_that_is_no_checkpoint_says_why(run, tmp_path, monkeypatch, name, command):
     models = ModelCache(device="cpu", offline=True, allow_paths=True)
-    monkeypatch.setattr(cli, "_workbench", lambda *_: Workbench(Settings(), models=models))
+    monkeypatch.setattr(base, "workbench", lambda *_: Workbench(Settings(), models=models))
     (tmp_path / "broken.pt").write_bytes(b"cut off")
     (tmp_path / "empty").mkdir()
     done = run(command[0], "in.fasta", "-o", "out.npz", "--model", name, *command[1:])
@@ -209,7 +210,7 @@ def test_a_path_that_is_no_checkpoint_says_why(run, tmp_path, monkeypatch, name,
 
 def test_an_ensemble_gives_logits_and_no_vectors(run, ensemble_models, monkeypatch):
     bench = Workbench(Settings(default_model="both"), models=ensemble_models)
-    monkeypatch.setattr(cli, "_workbench", lambda *_: bench)
+    monkeypatch.setattr(base, "workbench", lambda *_: bench)
     assert run("logits", "in.fasta", "-o", "out.npz", "--model", "both").exit_code == 0
     with np.load("out.npz") as file:
         assert file["sp|P2|NAME"].shape == (13, 20)
@@ -486,7 +487,7 @@ def test_models_table_and_json(run):
 
 def test_app_names_a_misspelt_setting_before_it_starts_anything(run, monkeypatch):
     monkeypatch.setenv("ESMVIZ_TYPO", "1")
-    monkeypatch.setattr(cli.subprocess, "run", lambda *_, **__: pytest.fail("a server was started"))
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: pytest.fail("a server was started"))
     result = run("app")
     assert result.exit_code == 3
     assert "ESMVIZ_TYPO is no setting" in result.stderr
@@ -499,26 +500,26 @@ def test_app_is_started_beside_the_package(run, monkeypatch):
         commands.append((command, options))
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(cli.subprocess, "run", start)
-    monkeypatch.setattr(cli.Path, "is_file", lambda self: True)
+    monkeypatch.setattr(machine.subprocess, "run", start)
+    monkeypatch.setattr(machine.Path, "is_file", lambda self: True)
     assert run("app", "--port", 9000).exit_code == 0
     [(command, _)] = commands
     assert command[1:4] == ["-m", "streamlit", "run"]
     assert command[4] == str(Path(cli.__file__).resolve().parent.parent / "app.py")
     assert command[command.index("--server.port") + 1] == "9000"
-    monkeypatch.setattr(cli.Path, "is_file", lambda self: False)
+    monkeypatch.setattr(machine.Path, "is_file", lambda self: False)
     done = run("app")
     assert done.exit_code == 2
     assert "app.py is not beside the package" in done.stderr
 
 
 def test_choices_are_those_of_the_types():
-    assert set(get_args(get_args(cli.PrecisionName)[0])) == set(get_args(Precision))
-    assert set(get_args(get_args(cli.PoolingName)[0])) == {*get_args(Pooling), "none"}
+    assert set(get_args(get_args(base.PrecisionName)[0])) == set(get_args(Precision))
+    assert set(get_args(get_args(base.PoolingName)[0])) == {*get_args(Pooling), "none"}
 
 
 def test_options_reach_the_settings():
-    settings = cli._workbench("cpu", "bfloat16").settings
+    settings = base.workbench("cpu", "bfloat16").settings
     assert (settings.device, settings.precision) == ("cpu", "bfloat16")
 
 
@@ -530,6 +531,7 @@ SLOW = """
 import sys
 from dataclasses import replace
 from esmviz import cli
+from esmviz.commands import base
 from esmviz.models.fake import FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.sharing import Sharing
@@ -537,7 +539,7 @@ from esmviz.workbench import Workbench
 from tests.test_exhibit import exhibit
 
 models = FakeModels(FakeBackend(seconds_per_record=float(sys.argv.pop(1))))
-cli._workbench = lambda *options: Workbench(replace(Settings(), default_model="fake"), models=models)
+base.workbench = lambda *options: Workbench(replace(Settings(), default_model="fake"), models=models)
 cli.main()
 """
 

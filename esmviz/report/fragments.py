@@ -73,13 +73,16 @@ def ruled(sequence: str) -> str:
     return "\n".join(f"{start + 1:>{width}} {row}" for start, row in zip(starts, rows, strict=True))
 
 
-def exhibit(shown: Exhibit, number: int) -> Section:
-    """A page of the app as it stood."""
+def exhibit(shown: Exhibit, number: int, is_one_of_several: bool = False) -> Section:
+    """A page of the app as it stood; ``is_one_of_several`` of that page, which the heading then tells apart."""
     lead = (
         f'<p class="lead">{escape(subject(shown.records, shown.source))}; {escape(_when(shown.created))}</p>'
     )
     parts = [_piece(piece, f"figure-{number}-{place}") for place, piece in enumerate(shown.pieces, 1)]
     heading = f"{shown.page.capitalize()}: {shown.title}"
+    if is_one_of_several:
+        alts = " and ".join(picture.alt for picture in shown.pictures)
+        heading += f" {alts}: {subject(shown.records, shown.source)}"
     return _section(f"exhibit-{number}", heading, "\n".join([lead, *parts, _settings(shown)]))
 
 

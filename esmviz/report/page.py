@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -31,7 +32,10 @@ def report_bytes(exhibits: Sequence[Exhibit], *, title: str = "", with_sequences
     """
     records = proteins(exhibits)
     sections = [fragments.inputs(records, with_sequences)]
-    sections += [fragments.exhibit(one, number) for number, one in enumerate(exhibits, 1)]
+    pages = Counter(one.page for one in exhibits)
+    sections += [
+        fragments.exhibit(one, number, pages[one.page] > 1) for number, one in enumerate(exhibits, 1)
+    ]
     sections += [
         fragments.methods(passages(exhibits)),
         fragments.sources(sources(exhibits), bibtex(exhibits)),

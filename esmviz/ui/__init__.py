@@ -1,6 +1,7 @@
 """Streamlit glue: what the pages say, in the words they say it with."""
 
 from esmviz.labels import caption
+from esmviz.panels import tables, texts
 from esmviz.ui import (
     intake,
     measurements,
@@ -9,8 +10,6 @@ from esmviz.ui import (
     session_menu,
     snapshots,
     structures,
-    tables,
-    texts,
 )
 from esmviz.ui.attention_choice import open_head, pick_look
 from esmviz.ui.computing import (
@@ -24,7 +23,7 @@ from esmviz.ui.computing import (
     provenance,
 )
 from esmviz.ui.errors import plain
-from esmviz.ui.figures import cluster_facts, facts, figure, how_to_read, panel, ranking
+from esmviz.ui.figures import beside, facts, figure, how_to_read, panel, ranking, spread
 from esmviz.ui.frame import PAGES, Choice, framed, link, opened
 from esmviz.ui.molecule import viewer
 from esmviz.ui.pickers import (
@@ -42,9 +41,9 @@ from esmviz.ui.predictors import list_of_proteins, pick_class, require_predictor
 __all__ = [
     "PAGES",
     "Choice",
+    "beside",
     "caption",
     "check_map",
-    "cluster_facts",
     "embedding",
     "facts",
     "figure",
@@ -79,6 +78,7 @@ __all__ = [
     "say_if_no_effects",
     "session_menu",
     "snapshots",
+    "spread",
     "structures",
     "tables",
     "texts",

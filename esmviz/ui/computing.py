@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from esmviz import checks
 from esmviz.errors import SequenceTooLongError
 from esmviz.jobs import Context, Job
 from esmviz.labels import duration, pace
@@ -128,13 +129,7 @@ def provenance(
 
 def check_map(*records: ProteinRecord) -> None:
     """Refuse a residue x residue map that would not fit, before anything is computed."""
-    longest = workbench().settings.max_map_residues
-    for record in records:
-        if len(record) > longest:
-            raise SequenceTooLongError(
-                f"{record.id} has {len(record):,} residues; maps are drawn up to {longest:,}.",
-                "Choose a shorter protein, the Logits page, or raise ESMVIZ_MAX_MAP_RESIDUES.",
-            )
+    checks.check_map(workbench().settings, *records)
 
 
 def download(model: str) -> None:

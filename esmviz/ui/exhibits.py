@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import streamlit as st
 
-from esmviz import __version__
 from esmviz.exhibit import Exhibit, Piece
+from esmviz.panels.questions import answer
 from esmviz.results import Results
 from esmviz.types import ModelSpec, ProteinRecord
 from esmviz.ui import page_settings
@@ -26,7 +25,6 @@ from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
 BYTES_OF_A_PICTURE = 60_000  # plotly's objects around the arrays, measured
-COMPUTES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "plotly")
 
 
 @dataclass
@@ -34,7 +32,6 @@ class Draft:
     """What the page has drawn so far in this run of its script."""
 
     page: str
-    title: str
     source: str
     spec: ModelSpec
     created: datetime
@@ -56,16 +53,14 @@ class Draft:
 
     def frozen(self) -> Exhibit:
         """The finished value."""
-        return Exhibit(
-            page=self.page,
-            title=self.title,
-            created=self.created.isoformat(timespec="seconds"),
+        return answer(
+            self.page,
+            (make() for make in self.pieces),
             source=self.source,
-            records=tuple(self.records.values()),
-            model=asdict(self.spec),
+            records=self.records.values(),
+            spec=self.spec,
             settings=self.choices,
-            versions={"esmviz": __version__} | {name: version(name) for name in COMPUTES},
-            pieces=tuple(make() for make in self.pieces),
+            created=self.created,
         )
 
 
@@ -81,9 +76,9 @@ def _shelf() -> Results:
 
 
 @contextmanager
-def drafting(page: str, title: str, session: Session, spec: ModelSpec) -> Iterator[Draft]:
+def drafting(page: str, session: Session, spec: ModelSpec) -> Iterator[Draft]:
     """Collect what the body of a page draws; a body that stops or fails leaves what the page showed before."""
-    draft = Draft(page, title, session.source, spec, datetime.now(UTC), {})
+    draft = Draft(page, session.source, spec, datetime.now(UTC), {})
     token = _drawing.set(draft)
     try:
         yield draft

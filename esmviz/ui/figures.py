@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from esmviz import __version__, export
+from esmviz import export
 from esmviz.exhibit import Facts, Picture, Table
-from esmviz.labels import head_label, provenance_facts
+from esmviz.panels import Panel, Spread, Subject, tables
+from esmviz.panels.panel import facts as told
 from esmviz.types import Provenance
-from esmviz.ui import exhibits, tables, texts
+from esmviz.ui import exhibits
 from esmviz.ui.errors import plain
 from esmviz.ui.files import download as made_on_click
 from esmviz.ui.frame import Choice
@@ -59,60 +60,41 @@ def _config(name: str) -> dict[str, Any]:
     return {"displaylogo": False, "toImageButtonOptions": image, "scrollZoom": False, "responsive": True}
 
 
-def panel(
-    name: str,
-    fig: Any,
-    choice: Choice,
-    provenance: Provenance,
-    *,
-    alt: str,
-    text: tuple[str, str, str],
-    columns: Callable[[], Mapping[str, Sequence[Any]]],
-    arrays: Mapping[str, Any],
-    settings: Mapping[str, Any] | None = None,
-    points: bool = False,
-    of_protein: bool = True,
-) -> Any:
+def panel(choice: Choice, shown: Panel, *, points: bool = False) -> Any:
     """A figure with all that belongs under it: the files from it, and how to read it.
-
-    Parameters
-    ----------
-    alt : str
-        The figure in words, for who cannot see it.
-    text : (str, str, str)
-        One of ``texts``.
-    columns, arrays
-        The CSV file, made when it is asked for, and the NPZ file.
-    settings : Mapping, optional
-        What else made the figure; goes into the files beside the provenance.
-    of_protein : bool
-        Whether the files are about the chosen protein, else about the whole set.
 
     Returns
     -------
     points : list or None
         What the visitor selected, when ``points``.
     """
-    selected = _drawn(fig, name, alt, points)
-    subject = choice.record.id if of_protein else choice.session.source
-    meta = _meta(choice, provenance, settings or {}, of_protein)
-    parts = [name, subject, provenance.model] + (
-        [f"layer{provenance.layer}"] if provenance.layer is not None else []
-    )
-    parts += [f"head{head_label(provenance.head)}"] if provenance.head is not None else []
-    file_name, reading = "-".join(parts), _with_windows(text, provenance)
-    exhibits.note(
-        lambda: Picture(
-            name, alt, fig.to_json(), provenance, meta, reading, file_name, dict(columns()), dict(arrays)
-        ),
-        *_cells(fig),
-        arrays,
-        columns,
-        is_picture=True,
-    )
-    _downloads(file_name, fig, f"{choice.question} {subject}", meta, columns, arrays)
-    how_to_read(*reading)
+    selected = _drawn(shown.figure, shown.name, shown.alt, points)
+    exhibits.note(shown.picture, *_cells(shown.figure), shown.arrays, shown.columns, is_picture=True)
+    title = f"{choice.question} {shown.subject.name}"
+    _downloads(shown.file_name, shown.figure, title, shown.facts, shown.columns, shown.arrays)
+    how_to_read(*shown.reading)
     return selected
+
+
+def spread(
+    choice: Choice, shown: Spread, *, side: float = 1.5, height: int = 320, points: bool = False
+) -> Any:
+    """A panel with its facts and tables beside it, which are ``side`` parts wide where the picture is three."""
+    left, right = st.columns([3, side], gap="medium")
+    with left:
+        selected = panel(choice, shown.panel, points=points)
+    with right:
+        for piece in shown.beside:
+            beside(piece, height=height)
+    return selected
+
+
+def beside(piece: Facts | Table, *, height: int = 320) -> None:
+    """Facts, or a table."""
+    if isinstance(piece, Facts):
+        facts(piece.values)
+    else:
+        ranking(piece.title, piece.columns, note=piece.note, height=height)
 
 
 def picture(shown: Picture, fig: Any, title: str, number: int) -> None:
@@ -145,17 +127,11 @@ def files(
 ) -> None:
     """CSV and NPZ of the whole set, below a table that has no figure."""
     file_name = "-".join((name, choice.session.source, provenance.model))
-    meta = _meta(choice, provenance, settings, of_protein=False)
+    subject = Subject(choice.session.source, len(choice.session.records), is_set=True)
+    meta = told(subject, provenance, settings)
     exhibits.note(lambda: Table(name, dict(columns()), "", meta, file_name, dict(arrays)), arrays, columns)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _table_and_arrays(file_name, meta, columns, arrays, key=f"{name}_")
-
-
-def _meta(
-    choice: Choice, provenance: Provenance, settings: Mapping[str, Any], of_protein: bool
-) -> dict[str, Any]:
-    of = {"protein": choice.record.id} if of_protein else {"proteins": len(choice.session.records)}
-    return {"esmviz": __version__, **of, **provenance_facts(provenance), **settings}
 
 
 def _table_and_arrays(
@@ -212,10 +188,6 @@ def download_csv(name: str, subject: str, columns: Mapping[str, Sequence[Any]]) 
     _download("CSV", lambda: export.csv_bytes(columns), f"{name}-{subject}", "csv", "text/csv", f"{name}_")
 
 
-def _with_windows(text: tuple[str, str, str], provenance: Provenance) -> tuple[str, str, str]:
-    return (f"{text[0]}\n\n{texts.WINDOWS}", *text[1:]) if provenance.windows else text
-
-
 def how_to_read(text: str, citation: str, doi: str) -> None:
     """What a picture means and does not mean, with its source."""
     with st.expander("How to read this"):
@@ -237,13 +209,3 @@ def facts(values: Mapping[str, str]) -> None:
     exhibits.note(lambda: Facts(values))
     lines = "  \n".join(f"{plain(name)}: **{plain(value)}**" for name, value in values.items())
     st.markdown(lines)
-
-
-def cluster_facts(clusters: Sequence[int], colour: str, agreement: float | None) -> None:
-    """How many groups, how much noise, and how well they match the labels."""
-    n_noise = sum(int(cluster) < 0 for cluster in clusters)
-    n_groups = len({int(cluster) for cluster in clusters} - {-1})
-    values = {"Groups": str(n_groups), "Noise": f"{n_noise} of {len(clusters)} proteins"}
-    if agreement is not None:
-        values[f"Agreement with {colour} (adjusted Rand index)"] = f"{agreement:.2f}"
-    facts(values)

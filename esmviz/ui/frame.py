@@ -10,6 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
+from esmviz.panels import Subject
+from esmviz.panels.questions import QUESTIONS
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
 from esmviz.ui import access, exhibits, intake, share
 from esmviz.ui import session as sessions
@@ -38,11 +40,17 @@ NARROW = """<style>
 
 @dataclass(frozen=True)
 class PageInfo:
-    """One page of the app: its file in ``pages/``, its name in the navigation and the question it answers."""
+    """One page of the app: its file in ``pages/``; its name in the navigation and the question it answers."""
 
     file: str
-    title: str
-    question: str
+
+    @property
+    def title(self) -> str:
+        return self.file.capitalize()
+
+    @property
+    def question(self) -> str:
+        return QUESTIONS[self.file]
 
     @property
     def url_path(self) -> str:
@@ -59,22 +67,7 @@ class PageInfo:
         )
 
 
-PAGES = (
-    PageInfo("home", "Home", "What does a protein language model make of your proteins?"),
-    PageInfo("similarity", "Similarity", "Which residues does the model see alike?"),
-    PageInfo("attention", "Attention", "Where does the model look?"),
-    PageInfo(
-        "logits",
-        "Logits",
-        "What does the model expect at each position, and which mutations does it dislike?",
-    ),
-    PageInfo("clusters", "Clusters", "How does the set of proteins fall into groups?"),
-    PageInfo("predictions", "Predictions", "What does a classifier of your own predict?"),
-    PageInfo("structure", "Structure", "What does the fold look like, and where does the model trust it?"),
-    PageInfo("models", "Models", "Which models can run here?"),
-    PageInfo("report", "Report", "How do you take the analysis with you?"),
-    PageInfo("snapshots", "Snapshots", "What have you shared from this browser?"),
-)
+PAGES = tuple(PageInfo(file) for file in QUESTIONS)
 
 
 @dataclass(frozen=True)
@@ -93,6 +86,10 @@ class Choice:
     @property
     def precision(self) -> Precision:
         return self.session.precision
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.record.id)
 
 
 @contextmanager
@@ -122,7 +119,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
         if choice is None:
             st.stop()
         with reporting_errors():
-            with exhibits.drafting(file, page.question, choice.session, choice.spec) as draft:
+            with exhibits.drafting(file, choice.session, choice.spec) as draft:
                 yield choice
             with head:  # not before all is drawn: half a page is not shared
                 share.offer(draft)

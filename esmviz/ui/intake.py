@@ -11,10 +11,10 @@ from esmviz import sequences
 from esmviz.errors import EsmvizError
 from esmviz.label_tables import LabelTable, read_labels, with_labels
 from esmviz.labels import source_name
+from esmviz.panels.tables import shown
 from esmviz.ui import errors
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
-from esmviz.ui.tables import shown
 
 TYPES = ["fasta", "fa", "faa", "txt", "fas", "fsa", "pep", "seq", "aa", "gz"]  # the reader judges by content
 ENDINGS = " ".join(f".{ending}" for ending in TYPES)

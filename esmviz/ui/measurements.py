@@ -9,14 +9,15 @@ import streamlit as st
 
 from esmviz.errors import EsmvizError
 from esmviz.measuring import Measurement, can_measure, comparison, part_to_measure, subject
+from esmviz.panels import texts
+from esmviz.panels.tables import shown
 from esmviz.types import ModelSpec, ProteinRecord
-from esmviz.ui import computing, texts
+from esmviz.ui import computing
 from esmviz.ui.errors import plain
 from esmviz.ui.figures import download_csv, how_to_read
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
-from esmviz.ui.tables import shown
 
 
 def side_by_side(choice: Choice) -> None:

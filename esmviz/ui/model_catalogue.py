@@ -7,13 +7,13 @@ from typing import Any
 import streamlit as st
 
 from esmviz.errors import EsmvizError
+from esmviz.panels.tables import shown
 from esmviz.types import ModelSpec, Output
 from esmviz.ui import computing
 from esmviz.ui.errors import plain, show
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
-from esmviz.ui.tables import shown
 
 GIGABYTE = 1e9
 GIVES: dict[Output, str] = {  # in the words of the pages, in their order

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
+from esmviz.panels import LogitsLook, MapLook, tables, texts
+from esmviz.panels.clusters import most_neighbours
+from esmviz.panels.logits import MASKED, MOST_RESIDUES, SCHEMES, SHOWN
 from esmviz.types import ModelSpec, ProteinRecord
 from esmviz.ui import session as sessions
-from esmviz.ui import tables, texts
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
+from esmviz.views.mutations import RowOrder
 
 MAX_CELLS = 1024  # a heatmap of up to 1024 x 1024 cells travels exactly; above, block means
 SMALL_WORK = 1e12  # residues x parameters that two cores compute in seconds, so that no button is needed
@@ -65,49 +67,36 @@ def _pick_part(record: ProteinRecord, key: str, most: int = MAX_CELLS) -> slice:
     return slice(first - 1, last)
 
 
-@dataclass(frozen=True)
-class MapChoice:
-    """How a set is laid out and grouped."""
-
-    method: str
-    params: dict[str, Any]
-    grouping: str
-    group_params: dict[str, Any]
-
-    @property
-    def group_facts(self) -> dict[str, Any]:
-        """How it is grouped, under names that the map has none of: both have a seed."""
-        return {"groups": self.grouping} | {f"groups {name}": v for name, v in self.group_params.items()}
-
-
-def pick_map(n_proteins: int) -> MapChoice:
+def pick_map(n_proteins: int) -> MapLook:
     """Controls of the map and of the groups."""
     method = st.sidebar.selectbox("Map", ["UMAP", "PCA"], key="map").lower()
     params: dict[str, Any] = {}
+    usual = MapLook.usual(n_proteins)
     if method == "umap":
-        most = max(3, min(100, n_proteins - 1))
-        start = min(15, most)
+        most, start = most_neighbours(n_proteins), usual.params["n_neighbors"]
         tip = "Few: fine structure. Many: the large picture."
         params["n_neighbors"] = st.sidebar.slider(
             "Neighbours", 2, most, start, key=f"neighbours_{most}", help=tip
         )
-        params["min_dist"] = st.sidebar.slider("Least distance on the map", 0.0, 0.99, 0.1, key="min_dist")
-        params["seed"] = int(st.sidebar.number_input("Seed", 0, 10_000, 0, key="seed"))
+        params["min_dist"] = st.sidebar.slider(
+            "Least distance on the map", 0.0, 0.99, usual.params["min_dist"], key="min_dist"
+        )
+        params["seed"] = int(st.sidebar.number_input("Seed", 0, 10_000, usual.params["seed"], key="seed"))
     grouping = st.sidebar.selectbox("Groups by", ["HDBSCAN", "k-means"], key="grouping")
     if grouping == "HDBSCAN":
         most = max(2, n_proteins)
-        default = min(most, 3 if n_proteins < 100 else max(5, round(n_proteins / 100)))
+        default = usual.group_params["min_cluster_size"]
         size = st.sidebar.number_input("Smallest group", 2, most, default, key=f"smallest_{most}")
-        return MapChoice(method, params, "hdbscan", {"min_cluster_size": int(size)})
+        return MapLook(method, params, "hdbscan", {"min_cluster_size": int(size)})
     k = st.sidebar.number_input("Number of groups", 1, n_proteins, min(7, n_proteins), key=f"k_{n_proteins}")
-    return MapChoice(method, params, "kmeans", {"k": int(k), "seed": 0})
+    return MapLook(method, params, "kmeans", {"k": int(k), "seed": 0})
 
 
 def pick_colour(records: Sequence[ProteinRecord]) -> str:
     """What the points are coloured by: a label, the cluster or the length."""
-    names = sorted(tables.label_names(records), key=lambda name: (name != "family", name))
-    colours = [*map(tables.colour_name, names), *tables.OURS]
-    tip = f"The {len(names)} labels that most proteins have." if len(names) == tables.MOST_LABELS else None
+    colours = tables.colours(records)
+    n_labels = len(colours) - len(tables.OURS)
+    tip = f"The {n_labels} labels that most proteins have." if n_labels == tables.MOST_LABELS else None
     return str(st.sidebar.selectbox("Colour by", colours, key="colour", help=tip))
 
 
@@ -133,29 +122,28 @@ def wants_all(choice: Choice, verb: str, slot: str) -> bool:
     return False
 
 
-def pick_logits() -> tuple[str, str]:
+def pick_logits(record: ProteinRecord) -> LogitsLook:
     """What is shown of the logits, and by which scheme they are computed."""
-    show = st.sidebar.selectbox(
-        "Show", ["mutations", "probabilities", "entropy", "wild type"], key="show_logits"
-    )
-    schemes = ["wild-type marginals", "masked marginals"]
-    scheme = st.sidebar.radio("Scheme", schemes, key="scheme", help=texts.SCHEME_TIP)
+    show = str(st.sidebar.selectbox("Show", SHOWN, key="show_logits"))
+    scheme = str(st.sidebar.radio("Scheme", SCHEMES, key="scheme", help=texts.SCHEME_TIP))
     st.sidebar.button(
         "Run masked marginals",
         key="run",
         type="primary",
         on_click=st.session_state.__setitem__,
-        args=("scheme", "masked marginals"),
-        disabled=scheme == "masked marginals",
+        args=("scheme", MASKED),
+        disabled=scheme == MASKED,
     )
+    order: RowOrder = "field"
     if show in ("mutations", "probabilities"):
-        orders = {
+        orders: dict[RowOrder, str] = {
             "field": "charge to aromatic",
             "property": "property",
             "alphabet": "alphabet",
         }
-        st.sidebar.selectbox("Rows by", list(orders), key="row_order", format_func=lambda name: orders[name])
-    return str(show), str(scheme)
+        names: list[RowOrder] = list(orders)
+        order = st.sidebar.selectbox("Rows by", names, key="row_order", format_func=orders.__getitem__)
+    return LogitsLook(pick_stretch(record, MOST_RESIDUES), show, scheme, order)
 
 
 def say_if_no_effects(spec: ModelSpec) -> None:

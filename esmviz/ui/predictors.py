@@ -9,13 +9,13 @@ import streamlit as st
 
 from esmviz.export import no_formula
 from esmviz.labels import value_labels
+from esmviz.panels import texts
+from esmviz.panels.tables import shown
 from esmviz.types import ModelSpec, Predictor, Provenance
-from esmviz.ui import texts
 from esmviz.ui.errors import plain
 from esmviz.ui.figures import files
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
-from esmviz.ui.tables import shown
 
 EVERY_CLASS = "every class"
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from esmviz.panels.questions import QUESTIONS
 from esmviz.sharing import NOTE_LETTERS, TITLE_LETTERS
 from esmviz.ui import visitor
 from esmviz.ui.errors import plain, reporting_errors
@@ -44,7 +45,9 @@ def _asked(draft: Draft) -> Handed | None:
     """Draw the form; a snapshot once it is filled in."""
     sharing, n = workbench().sharing, len(draft.records)
     with st.form("share_form", border=False):
-        title = st.text_input("Title", max_chars=TITLE_LETTERS, placeholder=draft.title, key="share_title")
+        title = st.text_input(
+            "Title", max_chars=TITLE_LETTERS, placeholder=QUESTIONS[draft.page], key="share_title"
+        )
         note = st.text_area("Note", max_chars=NOTE_LETTERS, key="share_note", height=100)
         days = st.selectbox(
             "Keep it for",

@@ -11,6 +11,7 @@ import streamlit as st
 from esmviz import export
 from esmviz.exhibit import Exhibit
 from esmviz.labels import short_revision
+from esmviz.panels.tables import Columns, shown
 from esmviz.report.archive import ARRAYS_ALONE, archive_bytes, is_too_large_for_csv
 from esmviz.sequences import RecordReport, SequenceSet
 from esmviz.ui import files, page_settings, showcase, visitor
@@ -19,7 +20,6 @@ from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.frame import PAGES
 from esmviz.ui.resources import workbench
 from esmviz.ui.share import days_in_words
-from esmviz.ui.tables import Columns, shown
 
 if TYPE_CHECKING:
     from esmviz.sharing import Snapshot

@@ -14,6 +14,7 @@ from esmviz.errors import EsmvizError
 from esmviz.folding import fold_bytes
 from esmviz.labels import plain, residue_label, source_name
 from esmviz.matching import Match, match
+from esmviz.panels.tables import Columns
 from esmviz.sequences import with_protein
 from esmviz.structures import Chain, Coordinates
 from esmviz.types import FloatArray, ModelOutput, ProteinRecord, Request
@@ -23,7 +24,6 @@ from esmviz.ui.figures import ranking
 from esmviz.ui.frame import Choice, link, need
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
-from esmviz.ui.tables import Columns
 from esmviz.uploads import read_upload
 from esmviz.views import Painting, paint_chains, paint_confidence, paint_numbers
 

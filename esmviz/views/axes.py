@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from esmviz import labels
-from esmviz.types import ProteinRecord
+from esmviz.types import IntArray, ProteinRecord
 
-Edges = Sequence[int]  # 0-based borders of cells, one more than there are cells
+Edges = Sequence[int] | IntArray  # 0-based borders of cells, one more than there are cells
 WINDOW = 150  # positions that a wide figure shows at first: beyond, the letters' rows are too narrow to read
 _STEPS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from esmviz.labels import provenance_facts
+from esmviz.panels import Look, MapLook, tables, texts
 from esmviz.types import (
     ContactHead,
     HeadStatistic,
@@ -17,8 +18,7 @@ from esmviz.types import (
     Statistic,
     Thumbnails,
 )
-from esmviz.ui import attention_choice, errors, tables, texts
-from esmviz.ui.pickers import MapChoice
+from esmviz.ui import errors
 
 
 @pytest.mark.parametrize("text", ["www.evil.example/x", "HTTP://evil.example", "me@evil.example"])
@@ -44,24 +44,24 @@ def test_files_count_heads_from_one_as_the_caption_does():
     ],
 )
 def test_maxima_say_nothing_of_the_special_tokens(probe, kind, are_shares):
-    assert attention_choice.Look("", probe, kind).rows_are_shares is are_shares
+    assert Look("", probe, kind).rows_are_shares is are_shares
 
 
 def test_what_rows_lack_is_named_for_what_they_are():
-    look = attention_choice.Look
+    look = Look
     assert look("", KeepHeads(1, (0,)), "attention").lost(0.25).startswith("25% of the attention goes to")
     assert look("", Rollout(1, 2), "rollout").lost(0.25).startswith("25% comes from")
     assert look("", ContactHead(), "contacts").lost(0.25) == ""
 
 
 def test_rollout_and_numbers_say_what_they_are():
-    rollout = attention_choice.Look("rollout", Rollout(2, 5), "rollout")
+    rollout = Look("rollout", Rollout(2, 5), "rollout")
     assert (rollout.summary, rollout.value) == ("rollout through layers 2 to 5", "rollout")
     assert rollout.is_directed
     assert rollout.pair_names == ("residue", "takes from")
-    number = attention_choice.Look("", HeadStatistic("entropy"), "heads")
+    number = Look("", HeadStatistic("entropy"), "heads")
     assert (number.value, number.measure) == ("entropy", "mean entropy (bits)")
-    grid = attention_choice.Look("", Thumbnails(), "grid")
+    grid = Look("", Thumbnails(), "grid")
     assert (grid.value, grid.measure) == ("block_means", "mean distance (residues)")
 
 
@@ -98,7 +98,7 @@ def test_a_thousand_labels_share_a_column():
 
 
 def test_the_seeds_of_map_and_groups_are_both_kept():
-    choice = MapChoice("umap", {"seed": 5}, "kmeans", {"k": 2, "seed": 0})
+    choice = MapLook("umap", {"seed": 5}, "kmeans", {"k": 2, "seed": 0})
     assert {**choice.params, **choice.group_facts} == {
         "seed": 5,
         "groups": "kmeans",

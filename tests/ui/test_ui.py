@@ -9,8 +9,8 @@ from markdown_it import MarkdownIt
 
 from esmviz.analysis.maps import block_means
 from esmviz.analysis.reach import mean_distance, ranked_heads
+from esmviz.panels import tables, texts
 from esmviz.types import ProteinRecord
-from esmviz.ui import tables, texts
 from esmviz.ui.errors import plain
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from esmviz.export import no_formula
 from esmviz.labels import head_label, mutation_label, residue_labels, value_labels
 from esmviz.types import AMINO_ACIDS, FloatArray, IntArray, Predictor, ProteinRecord
 
-Columns = Mapping[str, Sequence[object] | FloatArray]
+Columns = Mapping[str, Any]  # of each name a sequence or an array of one axis
 
 AMINO_ACID_ARRAY = np.array(list(AMINO_ACIDS))
 MOST_LABELS = 40  # with a column or a colour of their own; headers can bring a thousand a protein
@@ -85,7 +85,11 @@ def mutations(ranked: Iterable[tuple[int, str, str, float]]) -> Columns:
     }
 
 
-def positions(indices: Sequence[int], record: ProteinRecord, **values: Sequence[float]) -> Columns:
+def positions(
+    indices: Sequence[int] | IntArray,
+    record: ProteinRecord,
+    **values: Sequence[float] | FloatArray | IntArray,
+) -> Columns:
     """Ranked positions with a value or two."""
     names = residue_labels(record.sequence)
     columns: dict[str, Sequence[object]] = {"residue": [names[int(i)] for i in indices]}
@@ -175,6 +179,12 @@ def colour_name(label: str) -> str:
     ('family', 'cluster (label)')
     """
     return f"{label} (label)" if label in OURS else label
+
+
+def colours(records: Sequence[ProteinRecord]) -> list[str]:
+    """What points can be coloured by, the usual one first: labels, clusters, lengths."""
+    names = sorted(label_names(records), key=lambda name: (name != "family", name))
+    return [*map(colour_name, names), *OURS]
 
 
 def label_values(records: Iterable[ProteinRecord], colour: str) -> list[str]:
