@@ -1,7 +1,5 @@
 """What does the fold look like, and where does the model trust it? A fold of the model, or an uploaded structure."""
 
-from functools import partial
-
 import streamlit as st
 
 from esmviz import panels, ui, views
@@ -23,18 +21,7 @@ def show_fold(choice):
         ui.viewer(text, painting, f"fold-{record.id}", alt=f"Fold of {record.id}, coloured by pLDDT")
         ui.structures.fold_files(fold, choice)
         rows, columns = ui.pick_parts(record)
-        cells, edges = parts.drawn_stretch(fold.plddt, rows)
-        panel = panels.Panel(
-            "plddt",
-            views.plddt_profile(cells, record, provenance, edges=edges),
-            choice.subject,
-            provenance,
-            alt="Confidence along the protein",
-            text=ui.texts.FOLD,
-            columns=partial(ui.tables.by_residue, record, plddt=fold.plddt),
-            arrays={"plddt": fold.plddt, "pae": fold.pae, "ptm": fold.ptm},
-        )
-        ui.panel(choice, panel)
+        ui.panel(choice, panels.confidence(fold, record, provenance, stretch=rows))
         cells, (edges, _) = parts.drawn_part(fold.pae, rows, columns)
         errors = views.aligned_error_map(cells, record, provenance, edges=(edges, edges))
         ui.figure(errors, "aligned-error", alt="Predicted aligned error, residue by residue")

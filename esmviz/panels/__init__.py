@@ -3,6 +3,7 @@
 from esmviz.exhibit import Facts, Table
 from esmviz.panels.attention import attention
 from esmviz.panels.clusters import Grouped, MapLook, clusters
+from esmviz.panels.fold import confidence
 from esmviz.panels.logits import LogitsLook, logits, mutation_figure
 from esmviz.panels.look import Look
 from esmviz.panels.panel import Panel, Spread, Subject
@@ -20,6 +21,7 @@ __all__ = [
     "Table",
     "attention",
     "clusters",
+    "confidence",
     "logits",
     "mutation_figure",
     "similarity",

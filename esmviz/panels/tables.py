@@ -62,7 +62,7 @@ def matrix(values: FloatArray, rows: ProteinRecord, columns: ProteinRecord) -> C
     return {"residue": residue_labels(rows.sequence), **cells}
 
 
-def by_residue(record: ProteinRecord, **values: Sequence[object]) -> Columns:
+def by_residue(record: ProteinRecord, **values: Sequence[object] | FloatArray) -> Columns:
     """One line a residue."""
     return {"residue": residue_labels(record.sequence), **values}
 

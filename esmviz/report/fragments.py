@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table
+from esmviz.report.escapes import json_in_html, printable
 from esmviz.report.methods import Passage, subject
+from esmviz.report.molecules import molecule
 from esmviz.report.references import Reference
 from esmviz.types import ProteinRecord
 
@@ -46,7 +48,7 @@ def inputs(records: Sequence[ProteinRecord], with_sequences: bool) -> Section:
     body = table(columns, "Proteins")
     if with_sequences:
         listed = "\n".join(
-            f"<h3>{escape(_shown(record.id))}</h3>\n<div class='sequence'>{escape(ruled(record.sequence))}</div>"
+            f"<h3>{escape(printable(record.id))}</h3>\n<div class='sequence'>{escape(ruled(record.sequence))}</div>"
             for record in records
         )
         body += f"\n<details>\n<summary>Sequences</summary>\n{listed}\n</details>"
@@ -95,22 +97,21 @@ def _piece(piece: Piece, anchor: str) -> str:
         case Picture():
             return _picture(piece, anchor)
         case Table():
-            note = f'<p class="note">{escape(_shown(piece.note))}</p>' if piece.note else ""
-            return f"<h3>{escape(_shown(piece.title))}</h3>\n{table(piece.columns, piece.title)}{note}"
+            note = f'<p class="note">{escape(printable(piece.note))}</p>' if piece.note else ""
+            return f"<h3>{escape(printable(piece.title))}</h3>\n{table(piece.columns, piece.title)}{note}"
         case Facts():
             return _pairs(piece.values)
         case Molecule():
-            told = "The structure in colours turns in the app; its coordinates and colours are in the data archive."
-            return f'<p class="note">{escape(_shown(piece.alt))}. {told}</p>'
+            return molecule(piece, anchor)
 
 
 def _picture(picture: Picture, anchor: str) -> str:
     reading = _reading(*picture.reading) if picture.reading else ""
     return (
-        f'<figure aria-label="{escape(_shown(picture.alt))}">\n'
+        f'<figure aria-label="{escape(printable(picture.alt))}">\n'
         f'<div class="figure" id="{anchor}" data-name="{escape(_plain_name(picture.name))}"></div>\n'
         f'<script type="application/json" id="{anchor}-data">{json_in_html(picture.figure)}</script>\n'
-        f"<figcaption>{escape(_shown(picture.alt))}</figcaption>\n</figure>\n{reading}"
+        f"<figcaption>{escape(printable(picture.alt))}</figcaption>\n</figure>\n{reading}"
     )
 
 
@@ -133,7 +134,7 @@ def table(columns: Columns, title: str) -> str:
     n_rows = max((len(column) for column in columns.values()), default=0)
     kinds = [' class="number"' if column and _is_number(column[0]) else "" for column in values]
     head = "".join(
-        f'<th scope="col"{kind}>{escape(_shown(n))}</th>' for n, kind in zip(names, kinds, strict=True)
+        f'<th scope="col"{kind}>{escape(printable(n))}</th>' for n, kind in zip(names, kinds, strict=True)
     )
     rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in zip(*values, strict=True))
     cut = (
@@ -142,7 +143,7 @@ def table(columns: Columns, title: str) -> str:
         else ""
     )
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(_shown(title))}">\n'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(printable(title))}">\n'
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>{cut}"
     )
 
@@ -152,7 +153,7 @@ def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "<td></td>"
     if not _is_number(value):
-        return f"<td>{escape(_shown(value))}</td>"
+        return f"<td>{escape(printable(value))}</td>"
     return (
         f'<td class="number">{value:.4g}</td>'
         if isinstance(value, float)
@@ -164,14 +165,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def _shown(text: object) -> str:
-    """Control characters, and those that turn the direction of what follows, become spaces."""
-    return "".join(letter if letter.isprintable() else " " for letter in str(text))
-
-
 def _pairs(values: Mapping[str, Any]) -> str:
     items = "".join(
-        f"<dt>{escape(_shown(name))}</dt><dd>{escape(_shown(value))}</dd>" for name, value in values.items()
+        f"<dt>{escape(printable(name))}</dt><dd>{escape(printable(value))}</dd>"
+        for name, value in values.items()
     )
     return f"<dl>{items}</dl>"
 
@@ -205,12 +202,3 @@ def versions(exhibits: Sequence[Exhibit]) -> Section:
 
 def _of(exhibits: Sequence[Exhibit], name: str) -> Iterator[str]:
     return (one.versions[name] for one in exhibits if name in one.versions)
-
-
-def json_in_html(text: str) -> str:
-    """JSON that can stand inside a script element: ``<`` is never outside of its strings.
-
-    >>> print(json_in_html('["</script>"]'))
-    ["\\u003c/script>"]
-    """
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -11,17 +11,18 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from esmviz.exhibit import Exhibit
+from esmviz.exhibit import Exhibit, Molecule
 from esmviz.report import fragments
 from esmviz.report.archive import proteins
+from esmviz.report.escapes import json_in_html
 from esmviz.report.methods import bibtex, passages, sources
 from esmviz.views import theme
 
-_ASSETS = Path(__file__).resolve().parent.parent / "assets" / "report"
+_ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 def report_bytes(exhibits: Sequence[Exhibit], *, title: str = "", with_sequences: bool = True) -> bytes:
-    """The file, about 5 MB of it plotly.js.
+    """The file, about 5 MB of it plotly.js and, for a structure, half a megabyte 3Dmol.
 
     Parameters
     ----------
@@ -41,21 +42,23 @@ def report_bytes(exhibits: Sequence[Exhibit], *, title: str = "", with_sequences
         fragments.sources(sources(exhibits), bibtex(exhibits)),
         fragments.versions(exhibits),
     ]
-    plotly, script = _plotly(), _asset("report.js")
+    plotly, script = _plotly(), _asset("report/report.js")
+    more = _viewer() if any(isinstance(piece, Molecule) for one in exhibits for piece in one.pieces) else ()
     created = max((one.created for one in exhibits), default="")
-    page = Template(_asset("page.html")).substitute(
-        policy=escape(_policy(plotly, script)),
+    page = Template(_asset("report/page.html")).substitute(
+        policy=escape(_policy(plotly, script, *more)),
         version=escape(exhibits[-1].versions["esmviz"] if exhibits else ""),
         title=escape(title or "Report of an analysis with esmviz"),
         lead=escape(_lead(len(exhibits), len(records), created)),
-        style=_asset("report.css"),
+        style=_asset("report/report.css"),
         contents="\n".join(
             f'<li><a href="#{part.anchor}">{escape(part.heading)}</a></li>' for part in sections
         ),
         body="\n".join(part.html for part in sections),
-        templates=fragments.json_in_html(json.dumps(_templates())),
+        templates=json_in_html(json.dumps(_templates())),
         plotly=plotly,
         script=script,
+        more="\n".join(f"<script>{text}</script>" for text in more),
     )
     return page.encode("utf-8", "replace")
 
@@ -71,10 +74,23 @@ def _templates() -> dict[str, object]:
 
 
 def _plotly() -> str:
-    """plotly.js; a closing tag inside would end the script early."""
     from plotly.offline import get_plotlyjs
 
-    return str(get_plotlyjs()).replace("</script", "<\\/script")
+    return _inside(str(get_plotlyjs()))
+
+
+def _viewer() -> tuple[str, str]:
+    """3Dmol with its licence, and what draws with it."""
+    licence = _asset("3dmol/LICENSE").replace("*/", "* /")
+    return (
+        _inside(f"/*\n{licence}\n*/\n{_asset('3dmol/3Dmol-min.js')}"),
+        f"(() => {{\n{_asset('viewer/drawing.js')}{_asset('report/structure.js')}}})();\n",
+    )
+
+
+def _inside(script: str) -> str:
+    """A closing tag inside would end the script early."""
+    return script.replace("</script", "<\\/script")
 
 
 def _asset(name: str) -> str:

@@ -26,7 +26,10 @@ def _asset(name: str) -> str:
 
 
 _component = st.components.v2.component(
-    "esmviz_viewer", html=_asset("viewer.html"), css=_asset("viewer.css"), js=_asset("viewer.js")
+    "esmviz_viewer",
+    html=_asset("viewer.html"),
+    css=_asset("viewer.css"),
+    js=_asset("drawing.js") + _asset("viewer.js"),
 )
 
 

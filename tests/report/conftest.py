@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from esmviz import views
+from esmviz.drawing_text import COLUMNS
 from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Table
 from esmviz.labels import provenance_facts
 from esmviz.models.fake import SPEC
@@ -19,6 +20,15 @@ READING = (
     "A bright cell ([Brandes](https://doi.org/10.1/x)) means **much**.",
     "Rives et al. 2021.",
     "10.1073/pnas.2016239118",
+)
+
+_HEAD = ["data_drawing", "loop_", *(f"_atom_site.{column}" for column in COLUMNS.split())]
+MMCIF = "\n".join(
+    [
+        *_HEAD,
+        *(f"ATOM {n} C CA ALA c0 {n + n // 4} {3.8 * n:.2f} {n % 2}.00 0.00 {n - 1}" for n in range(1, 6)),
+        "",
+    ]
 )
 
 random = np.random.default_rng(0)
@@ -133,10 +143,9 @@ def clusters(record):
 
 @pytest.fixture
 def structure(record):
-    mmcif = "data_drawing\nloop_\n_atom_site.group_PDB\nATOM\n"
-    molecule = Molecule(
-        record.id, f"{record.id}, coloured by chain", mmcif, {"title": "chain", "colours": []}
-    )
+    painting = {"title": "chain", "colours": ["#0072B2"] * 5, "words": [f"{record.id} {n}" for n in range(5)]}
+    painting["legend"] = [[f"chain {record.id}", "#0072B2"]]
+    molecule = Molecule(record.id, f"{record.id}, coloured by chain", MMCIF, painting)
     return exhibit("structure", molecule, records=[record], widgets={"paint": "chain"})
 
 

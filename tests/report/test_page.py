@@ -44,10 +44,12 @@ def written(exhibits):
     return report_bytes(exhibits).decode()
 
 
-def without_plotly(text):
-    """The page without the library, which names map servers that no figure asks for."""
+def without_libraries(text):
+    """The page without plotly.js and 3Dmol, which name servers of maps and structures that nothing of ours asks."""
     scripts = sorted(re.findall(r"<script>(.*?)</script>", text, re.DOTALL), key=len)
-    return text.replace(scripts[-1], "")
+    for library in scripts[-2:] if "3Dmol" in text else scripts[-1:]:
+        text = text.replace(library, "")
+    return text
 
 
 def test_it_is_well_formed_and_its_contents_lead_somewhere(written):
@@ -66,8 +68,17 @@ def test_plotly_is_there_once(written):
     assert len(written) < 6_000_000
 
 
+def test_3dmol_is_there_once_with_its_licence_and_only_for_a_structure(written, similarity, structure):
+    twice = report_bytes([structure, similarity, structure]).decode()
+    for text in (written, twice):
+        assert text.count('root["3Dmol"]=factory()') == text.count("University of Pittsburgh") == 1
+    assert twice.count('class="viewer"') == 2
+    assert "3Dmol" not in without_libraries(report_bytes([similarity]).decode())
+    assert len(report_bytes([similarity])) < len(written) - 500_000
+
+
 def test_no_element_and_no_text_of_ours_names_an_address(exhibits, hostile):
-    text = without_plotly(report_bytes([one for one in exhibits if one.records[0].id != hostile]).decode())
+    text = without_libraries(report_bytes([one for one in exhibits if one.records[0].id != hostile]).decode())
     assert not re.search(r"(?:https?:)?//[\w-]+\.", text)
     for tag, values in Outline(text).elements:
         assert tag not in ("img", "link", "iframe", "object", "embed", "form", "base")
@@ -78,7 +89,9 @@ def test_a_hostile_header_is_text(written):
     outline = Outline(written)
     tags = [tag for tag, _ in outline.elements]
     assert "img" not in tags
-    assert tags.count("script") == 3 + 4  # templates, plotly.js, ours; a figure each
+    assert (
+        tags.count("script") == 3 + 4 + 3
+    )  # templates, plotly.js, ours; a figure each; 3Dmol, ours and the structure
     assert not any(name.startswith("on") for _, values in outline.elements for name in values)
 
 
@@ -101,7 +114,7 @@ def test_figures_are_the_exhibits_own(written, exhibits):
     found = [
         json.loads("".join(parts))
         for attributes, parts in Outline(written).scripts
-        if attributes.get("id", "").startswith("figure")
+        if attributes.get("id", "").startswith("figure") and "layout" in "".join(parts)
     ]
     assert found == [json.loads(picture.figure) for one in exhibits for picture in one.pictures]
     assert "showSendToCloud: false" in written
@@ -134,7 +147,7 @@ def test_a_long_table_says_that_it_is_cut():
 
 def test_a_title_from_outside_is_text(similarity, hostile):
     text = report_bytes([similarity], title=hostile).decode()
-    assert "<img" not in without_plotly(text)
+    assert "<img" not in without_libraries(text)
 
 
 def test_no_exhibit_is_no_error():

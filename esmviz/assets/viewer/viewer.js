@@ -1,5 +1,4 @@
-// Draws the structure that Python sends. All text goes in by textContent, and the coordinates are our own mmCIF.
-const LIGAND = -1;
+// The structure that Python sends; drawing.js stands before this.
 const loading = new Map();
 const shown = new WeakMap();
 
@@ -16,47 +15,6 @@ function library(url) {
   return loading.get(url);
 }
 
-function residueOf(atom) {
-  return Math.round(atom.b ?? LIGAND);
-}
-
-function begin(lib, root, state) {
-  const canvas = root.querySelector(".canvas");
-  state.viewer = lib.createViewer(canvas, { antialias: true, hoverDuration: 80 });
-  if (!state.viewer) throw new Error("This browser has no WebGL, which the picture needs; the table holds the numbers.");
-  state.observer = new ResizeObserver(() => state.viewer.resize());
-  state.observer.observe(canvas);
-  root.querySelector(".reset").onclick = () => home(state);
-  root.querySelector(".save").onclick = () => {
-    const link = document.createElement("a");
-    link.href = state.viewer.pngURI();
-    link.download = state.data.file;
-    link.click();
-  };
-}
-
-function home(state) {
-  state.viewer.setView(state.start);
-  state.viewer.render();
-}
-
-function load(state, data) {
-  state.viewer.removeAllModels();
-  state.model = state.viewer.addModel(data.text, "cif");
-  state.text = data.text;
-}
-
-function paint(root, state, data) {
-  const { viewer, model } = state;
-  const said = root.querySelector(".said");
-  viewer.setBackgroundColor(data.paper);
-  model.setStyle({}, { cartoon: { colorfunc: (atom) => data.colours[residueOf(atom)] ?? data.missing, arrows: true } });
-  model.setStyle({ hetflag: true }, { stick: { radius: 0.18 } });
-  model.setHoverable({}, true,
-    (atom) => { said.textContent = data.words[residueOf(atom)] ?? atom.resn; },
-    () => { said.textContent = ""; });
-}
-
 function explain(root, data) {
   const canvas = root.querySelector(".canvas");
   canvas.setAttribute("aria-label", data.alt);
@@ -71,20 +29,6 @@ function explain(root, data) {
   const title = document.createElement("strong");
   title.textContent = data.title;
   root.querySelector(".legend").replaceChildren(title, ...entries);
-}
-
-function draw(lib, root, state) {
-  const { data } = state;
-  if (!state.viewer) begin(lib, root, state);
-  const isNew = state.text !== data.text;
-  if (isNew) load(state, data);
-  paint(root, state, data);
-  if (isNew) {
-    state.viewer.zoomTo();
-    state.start = state.viewer.getView();
-  }
-  state.viewer.render();
-  root.dataset.drawn = data.mark;
 }
 
 export default function ({ data, parentElement }) {
