@@ -44,6 +44,7 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
         self.read: Callable[[], Reading] = Reading
+        self.checks: Callable[[], Mapping[str, str]] = dict  # each by name, "ok" where it went well
         self._registry: CollectorRegistry = CollectorRegistry()
         self._names: dict[str, set[str]] = {}
         registry = self._registry
@@ -128,6 +129,10 @@ class _Readings:
 
         now = self._metrics.read()
         yield GaugeMetricFamily("esmviz_visitors", "Open pages", value=now.visitors)
+        checks = GaugeMetricFamily("esmviz_check", "1 where a check of /readyz goes well", labels=["check"])
+        for name, found in self._metrics.checks().items():
+            checks.add_metric([name], found == "ok")
+        yield checks
         jobs = GaugeMetricFamily(
             "esmviz_queue", "Computations that wait, run or are kept", labels=["model", "status"]
         )

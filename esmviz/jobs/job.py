@@ -35,6 +35,14 @@ class Progress:
         return min(1.0, self.done / self.total) if self.total else 0.0
 
 
+@dataclass(frozen=True)
+class Grant:
+    """What a new job may have: the seconds that it may work, if any, and who is told which share of it was not done."""
+
+    most_seconds: float | None = None
+    give_back: Callable[[float], object] = lambda share: None
+
+
 class Job:
     """One computation, shared by all who asked for the same.
 

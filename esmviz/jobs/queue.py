@@ -17,11 +17,11 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from esmviz.errors import ComputationLostError
-from esmviz.jobs.job import Clock, Context, Job, stopped
+from esmviz.jobs.job import Clock, Context, Grant, Job, stopped
 from esmviz.jobs.task import Lane, Task
 
 Watch = Callable[[str, Job], None]
-Admit = Callable[["Queue", str, int], float | None]
+Admit = Callable[["Queue", str, int], Grant]
 log = logging.getLogger("esmviz.jobs")
 
 
@@ -39,7 +39,8 @@ class Queue:
     watch : callable, optional
         Told of every job that is over, with the lane that was asked for.
     admit : callable, optional
-        Asked before a visitor's new job with its residues: raises a refusal, or gives the seconds it may work, if any.
+        Asked before a visitor's new job with its residues: raises a refusal, or grants it. It hears
+        which share of a job was not done, once that is cancelled.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Queue:
         max_lanes: int = 16,
         clock: Clock = time.monotonic,
         watch: Watch = lambda lane, job: None,
-        admit: Admit = lambda queue, visitor, n_residues: None,
+        admit: Admit = lambda queue, visitor, n_residues: Grant(),
     ) -> None:
         self._heartbeat_seconds = heartbeat_seconds
         self._max_lanes = max_lanes
@@ -100,9 +101,9 @@ class Queue:
         with self._lock:
             job = self._jobs.get((lane, key))
             if job is None or (job.status == "failed" and job._error_shown):
-                most = self._admit(self, visitor, n_residues) if visitor else None
-                job = Job(key, self._clock, most)
-                self._line_up(Task(lane, job, function, Context(job, self._drop_silent)))
+                grant = self._admit(self, visitor, n_residues) if visitor else Grant()
+                job = Job(key, self._clock, grant.most_seconds)
+                self._line_up(Task(lane, job, function, Context(job, self._drop_silent), grant))
                 self._jobs[lane, key] = job
             self._want(visitor, slot, job)
             self._drop_silent()
@@ -177,7 +178,7 @@ class Queue:
             for task in [task for task in lane.tasks if task.job is job and job.status == "waiting"]:
                 lane.tasks.remove(task)
                 job._close("cancelled", error=stopped())
-                self._watch(task.lane, job)
+                self._over(task)
 
     def _drop_silent(self) -> None:
         with self._lock:
@@ -236,11 +237,16 @@ class Queue:
             task = lane.at_work = lane.tasks.popleft()
         goes_on = task.step()
         if not goes_on:
-            self._watch(task.lane, task.job)
+            self._over(task)
             self._settle(task.job)
         with self._lock:
             lane.at_work = None
             lane.tasks.extend([task] * goes_on)
+
+    def _over(self, task: Task) -> None:
+        self._watch(task.lane, task.job)
+        if task.job.status == "cancelled":
+            task.grant.give_back(1 - task.job.progress.fraction)
 
     def _give_up(self, lane: Lane) -> None:
         """The job at work ends with an error that says so; those that wait are as they were."""

@@ -10,16 +10,19 @@ from types import GeneratorType
 from typing import Any
 
 from esmviz.errors import CancelledError, QuotaError
-from esmviz.jobs.job import Context, Job
+from esmviz.jobs.job import Context, Grant, Job
 from esmviz.labels import duration
 
 
 class Task:
     """A job with the function that makes its result, run step by step."""
 
-    def __init__(self, lane: str, job: Job, function: Callable[[Context], Any], context: Context) -> None:
+    def __init__(
+        self, lane: str, job: Job, function: Callable[[Context], Any], context: Context, grant: Grant
+    ) -> None:
         self.lane = lane  # as it was asked for: several may share one
         self.job = job
+        self.grant = grant
         self._function = function
         self._context = context
         self._steps: Generator[Any, None, Any] | None = None

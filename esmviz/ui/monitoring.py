@@ -27,6 +27,7 @@ from esmviz.ui.place import base
 from esmviz.workbench import Workbench
 
 METRICS = Metrics()
+NEEDED = ("model",)  # without the rest a visitor can work: another server would not serve them better
 CHECK_SECONDS = 2.0  # a probe sooner than that is told what the last one found
 PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 log = logging.getLogger("esmviz.jobs")
@@ -109,14 +110,16 @@ def routes() -> list[Route]:
     ready = Readiness(
         {"model": lambda: model_can_run(workbench()), "snapshots": lambda: can_share(workbench())}
     )
+    METRICS.checks = ready
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     def readyz(request: Request) -> Response:
         found = ready()
-        is_ready = set(found.values()) == {"ok"}
-        return JSONResponse({"ready": is_ready, **found}, 200 if is_ready else 503)
+        is_ready = all(found[name] == "ok" for name in NEEDED)
+        is_degraded = is_ready and set(found.values()) != {"ok"}
+        return JSONResponse({"ready": is_ready, "degraded": is_degraded, **found}, 200 if is_ready else 503)
 
     def metrics(request: Request) -> Response:
         if not may_read(request, workbench().settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -11,7 +12,7 @@ from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, Rat
 
 from esmviz.addresses import LOCAL, came_from, household, is_loopback, networks
 from esmviz.errors import QuotaError
-from esmviz.jobs import Queue
+from esmviz.jobs import Grant, Queue
 from esmviz.settings import Settings
 from esmviz.ui import access
 from esmviz.ui.meter import Meter
@@ -29,8 +30,8 @@ class Quotas:
         self._rates = Rates()
         self._others_came = False
 
-    def admit(self, queue: Queue, visitor: str, n_residues: int) -> float | None:
-        """How many seconds a new computation may work, None for as long as it takes.
+    def admit(self, queue: Queue, visitor: str, n_residues: int) -> Grant:
+        """What a new computation may have. Residues that are not computed, since it is cancelled, come back.
 
         Raises
         ------
@@ -38,7 +39,7 @@ class Quotas:
             It is too much, or too soon; says when to come back. Nothing is counted then.
         """
         if self._is_alone():
-            return None
+            return Grant()
         s = self._settings
         owner = (
             visitor.partition("/")[0] or visitor
@@ -52,8 +53,7 @@ class Quotas:
             raise QuotaError(
                 f"{s.max_jobs} computations wait or run on this server.", "Come back in 5 minutes."
             )
-        self._charge(owner, n_residues)
-        return 60 * s.job_minutes
+        return Grant(60 * s.job_minutes, self._charge(owner, n_residues))
 
     def admit_snapshot(self, n_bytes: int) -> None:
         """Count what an address shares: with a new cookie each time, one visitor would fill the store for all.
@@ -89,7 +89,7 @@ class Quotas:
             ),
         )
 
-    def _charge(self, owner: str, n_residues: int) -> None:
+    def _charge(self, owner: str, n_residues: int) -> Callable[[float], None]:
         s, at = self._settings, address(self._settings)
         bills: list[tuple[RateLimitItem, str, int, str]] = []
         for who, name, share in ((owner, "You have", 1), (at, "Your network has", s.visitors_per_address)):
@@ -110,8 +110,13 @@ class Quotas:
             ]
         for item, who, cost, words in bills:
             self._check(item, who, cost, words)
-        for item, who, cost, _ in bills:
-            self._rates.count(item, who, cost)
+        counted = [self._rates.counted(item, who, cost) for item, who, cost, _ in bills]
+
+        def give_back(share: float) -> None:
+            for bill in counted[1::2]:  # those of residues; it was asked all the same
+                bill(share)
+
+        return give_back
 
     def _check(self, item: RateLimitItem, who: str, cost: int, words: str) -> None:
         if cost > item.amount:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from limits import RateLimitItem
 from limits.storage import MemoryStorage
@@ -28,6 +29,18 @@ class Rates:
 
     def count(self, item: RateLimitItem, who: str, cost: int = 1) -> None:
         self._windows.hit(item, who, cost=cost)
+
+    def counted(self, item: RateLimitItem, who: str, cost: int) -> Callable[[float], None]:
+        """``count``, and what takes a share of it back, as long as its window lasts."""
+        self.count(item, who, cost)
+        key = item.key_for(who)
+        end = self._storage.get_expiry(key)
+
+        def give_back(share: float) -> None:
+            if self._storage.get_expiry(key) == end:
+                self._storage.decr(key, int(cost * share))
+
+        return give_back
 
     def forgive(self, item: RateLimitItem, who: str) -> None:
         self._windows.clear(item, who)

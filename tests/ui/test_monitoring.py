@@ -38,26 +38,36 @@ def test_alive_and_ready(monkeypatch, fake, tmp_path):
     client = served(monkeypatch, bench_with(fake, data_dir=tmp_path))
     assert client.get("/healthz").text == "ok\n"
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "model": "ok", "snapshots": "ok"})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"ready": True, "degraded": False, "model": "ok", "snapshots": "ok"},
+    )
     assert bench_with(fake, data_dir=tmp_path).sharing.snapshots.sweep() == (0, 0)  # it left nothing behind
 
 
 def test_not_ready_without_the_default_model(monkeypatch, fake, tmp_path):
     client = served(monkeypatch, bench_with(fake, default_model="elsewhere", data_dir=tmp_path))
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (503, {"ready": False, "model": "failed", "snapshots": "ok"})
+    assert (ready.status_code, ready.json()) == (
+        503,
+        {"ready": False, "degraded": False, "model": "failed", "snapshots": "ok"},
+    )
     assert client.get("/healthz").status_code == 200
 
 
-def test_not_ready_where_nothing_can_be_kept_and_ready_again_after_that(monkeypatch, fake, tmp_path):
+def test_where_nothing_can_be_kept_visitors_are_served_and_the_monitor_is_told(monkeypatch, fake, tmp_path):
     folder = tmp_path / "data"
     folder.write_text("in the way")
     monkeypatch.setattr(monitoring, "CHECK_SECONDS", 0)
     client = served(monkeypatch, bench_with(fake, data_dir=folder))
-    assert client.get("/readyz").json() == {"ready": False, "model": "ok", "snapshots": "failed"}
-    assert str(folder) not in client.get("/readyz").text
+    ready = client.get("/readyz")
+    found = {"ready": True, "degraded": True, "model": "ok", "snapshots": "failed"}
+    assert (ready.status_code, ready.json()) == (200, found)
+    assert str(folder) not in ready.text
+    assert 'esmviz_check{check="snapshots"} 0.0' in monitoring.METRICS.text()
     folder.unlink()
-    assert client.get("/readyz").status_code == 200
+    assert client.get("/readyz").json() == found | {"degraded": False, "snapshots": "ok"}
+    assert 'esmviz_check{check="snapshots"} 1.0' in monitoring.METRICS.text()
 
 
 def test_probes_in_quick_succession_cost_one_check():

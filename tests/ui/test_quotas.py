@@ -5,6 +5,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from limits import RateLimitItemPerHour
 
 from esmviz.errors import QuotaError
 from esmviz.jobs import Queue
@@ -152,7 +153,7 @@ def test_a_lone_local_user_is_never_limited(page, monkeypatch, bound, headers, s
         with pytest.raises(QuotaError):
             guard.admit(Queue(), "ann/1", 1)
     else:
-        assert guard.admit(Queue(), "ann/1", 10**12) is None
+        assert guard.admit(Queue(), "ann/1", 10**12).most_seconds is None
 
 
 def test_what_is_known_is_free_and_a_scan_counts_each_of_its_passes(page):
@@ -202,3 +203,47 @@ def test_a_forwarded_address_counts_only_from_a_trusted_proxy(page):
     page.headers = Headers({"X-Forwarded-For": "198.51.100.1"})
     assert quotas.address(Settings()) == "192.0.2.7"
     assert quotas.address(Settings(trusted_proxies="192.0.2.0/24")) == "198.51.100.1"
+
+
+def test_what_a_cancelled_computation_did_not_come_to_is_given_back(page):
+    reached, go = threading.Event(), threading.Event()
+
+    def scan(context):
+        context.report(30, 100)
+        reached.set()
+        go.wait(30)
+        context.raise_if_cancelled()
+
+    queue = Queue(admit=Quotas(Settings(residues_per_hour=100, visitors_per_address=1)).admit)
+    job = queue.submit("lane", "scan", scan, visitor="ann/1", slot="masked", n_residues=100)
+    assert reached.wait(30)
+    with pytest.raises(QuotaError):
+        queue.submit("lane", "more", scan, visitor="ann/1", slot="other", n_residues=1)
+    queue.release("ann/1", "masked")
+    go.set()
+    assert job.wait(30)
+    queue.submit("lane", "behind it", lambda context: None).result()  # the lane has settled it then
+    with pytest.raises(QuotaError):
+        queue.submit("lane", "more", scan, visitor="ann/1", slot="other", n_residues=71)
+    queue.submit("lane", "rest", lambda context: None, visitor="ann/1", slot="other", n_residues=70).result()
+
+
+def test_one_that_waited_gives_back_all_of_it(page):
+    slow = asking(residues_per_hour=100)
+    slow("bob/1")  # at work
+    slow("ann/1", n_residues=100)
+    with pytest.raises(QuotaError):
+        slow("ann/1")
+    slow.queue.release("ann/1")
+    slow("ann/1", n_residues=100)
+    slow.go.set()
+
+
+def test_a_window_that_is_over_takes_nothing_back(page, monkeypatch):
+    kept, hour = rates.Rates(), RateLimitItemPerHour(10)
+    give_back = kept.counted(hour, "ann", 10)
+    kept.forgive(hour, "ann")
+    kept.count(hour, "ann", 10)
+    monkeypatch.setattr(kept._storage, "get_expiry", lambda key: 0.0)  # of another window
+    give_back(1.0)
+    assert not kept.allows(hour, "ann")
