@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from itertools import pairwise
 
 from esmviz.types import Predictor, Provenance, Windows
@@ -203,3 +204,13 @@ def source_name(name: str) -> str:
     ('my proteins.fasta', 100)
     """
     return plain(name[:1000]).strip()[:100]
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Names to choose from, in a sentence.
+
+    >>> any_of(["A", "B", "C"]), any_of(["A"]), any_of([])
+    ('A, B or C', 'A', '')
+    """
+    *most, last = names or [""]
+    return f"{', '.join(most)} or {last}" if most else last

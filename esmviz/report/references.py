@@ -9,6 +9,9 @@ from pathlib import Path
 _PATH = Path(__file__).resolve().parent.parent / "assets" / "report" / "references.toml"
 
 
+MOST_NAMED = 6  # in a list; BibTeX has all of them
+
+
 @dataclass(frozen=True)
 class Reference:
     """One source; ``authors`` as BibTeX has them, ``venue`` with volume and pages."""
@@ -39,9 +42,12 @@ class Reference:
         >>> REFERENCES["dunn2008"].line[:58]
         'Dunn, S. D.; Wahl, L. M.; Gloor, G. B. (2008). Mutual info'
         """
-        authors = self.authors.replace(" and others", " et al.").replace(" and ", "; ")
+        authors = self.authors.split(" and ")
+        named = "; ".join(authors)
+        if len(authors) > MOST_NAMED or "others" in authors:
+            named = f"{authors[0]} et al."
         doi = f" doi:{self.doi}" if self.doi else ""
-        return f"{authors} ({self.year}). {self.title}. {self.venue}.{doi}"
+        return f"{named} ({self.year}). {self.title}. {self.venue}.{doi}"
 
     @property
     def bibtex(self) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 from esmviz import export, structures
 from esmviz.errors import EsmvizError
 from esmviz.folding import fold_bytes
-from esmviz.labels import plain, residue_label, source_name
+from esmviz.labels import any_of, plain, residue_label, source_name
 from esmviz.matching import Match, match
 from esmviz.panels.tables import Columns
 from esmviz.sequences import with_protein
@@ -104,7 +104,7 @@ def _say_who_folds(choice: Choice) -> None:
     able = [spec.title or spec.name for spec in workbench().specs().values() if "structure" in spec.provides]
     st.info(
         errors.plain(
-            f"{choice.spec.title or choice.spec.name} does not fold proteins; {', '.join(able) or 'no model'} would. "
+            f"{choice.spec.title or choice.spec.name} does not fold proteins; {any_of(able) or 'no model'} would. "
             "Choose one in the sidebar, or upload a structure and colour it by what this model makes of the protein."
         )
     )

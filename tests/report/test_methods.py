@@ -150,3 +150,11 @@ def test_maps_groups_predictions_and_folds_are_told(clusters, logits):
     )
     assert "head, unchanged" in told(logits, "prediction", "predictions", problem="regression")
     assert "Jumper et al. 2021" in told(logits, "plddt", "structure")
+
+
+def test_bibtex_has_every_author_and_a_list_of_references_few():
+    assert [key for key, one in REFERENCES.items() if "others" in one.authors] == []
+    candido = REFERENCES["candido2026"]
+    assert candido.line.startswith("Candido, Salvatore et al. (2026)")
+    assert len(candido.authors.split(" and ")) == 41
+    assert "Rives, Alexander}" in candido.bibtex
