@@ -5,9 +5,12 @@ The fixture of every test also fails on a request to another host and on an erro
 
 from __future__ import annotations
 
+import gzip
+import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.hostile import corpus
 
@@ -21,6 +24,16 @@ REFUSED = {
     "wide.fasta": corpus.FASTA["UTF-16 without a mark"],
     "million.fasta": lambda: corpus.records(1_000_000),
     "../../<img src=x>.fasta": corpus.FASTA["empty"],
+}
+
+SESSION_MENU = "Your session: save, bring back, forget"
+REFUSED_SESSIONS = {
+    "cut.json.gz": lambda: gzip.compress(corpus.session(), mtime=0)[:-9],
+    "bomb.json.gz": corpus.gzip_bomb,
+    "a.zip.json": corpus.zipped,
+    "cut.zip.json": lambda: corpus.zipped()[:-40],
+    "../../<img src=x onerror=alert(1)>.json": corpus.SESSIONS["a sequence of markup"],
+    "path.json": lambda: corpus.session().replace(b'"float32"', b'"../../../etc/passwd"'),
 }
 
 
@@ -67,6 +80,39 @@ def test_what_is_refused_is_refused_in_words(app, server):
         app.upload(name, make())
         app.expect_text("larger than|NUL bytes|records; the limit|no sequence")
         app.expect_text("The proteins loaded before are still here")
+        unharmed(app, server)
+
+
+def test_hostile_sessions_are_refused_in_words(app, server):
+    for name, make in REFUSED_SESSIONS.items():
+        app.open()
+        app.page.get_by_text(SESSION_MENU).click()
+        app.upload(name, make(), key="saved_session")
+        expect(app.page.get_by_role("alert").first).to_contain_text(re.compile(r"[a-z]{3}"))
+        app.expect_text("Example: 58 proteins")
+        unharmed(app, server)
+
+
+def test_a_session_whose_names_are_markup_is_restored_as_text(app, server):
+    """What the app writes after a FASTA with such headers; it is walked as if they had been uploaded."""
+    header = (
+        HEADERS["html"].replace(chr(34), "'") + HEADERS["image"] + HEADERS["formula"].replace(chr(34), "'")
+    )
+    whole = (
+        corpus.session()
+        .decode()
+        .replace('"a"', f'"{header}"')
+        .replace('"source": "s"', f'"source": "{header}"')
+    )
+    app.open()
+    app.page.get_by_text(SESSION_MENU).click()
+    app.upload("../../<img src=x onerror=alert(1)>.json", whole.encode(), key="saved_session")
+    app.expect_text("1 protein")
+    app.chart("first-look")
+    unharmed(app, server)
+    for title, chart in list(CHARTS.items())[:3]:
+        app.go(title)
+        app.chart(chart)
         unharmed(app, server)
 
 
