@@ -106,7 +106,7 @@ bench-costs: $(RUN_STAMP) $(DEV_STAMP)  ## time and memory against length and nu
 bench-memory: $(RUN_STAMP) $(DEV_STAMP)  ## peak memory of esmviz embed against the number of proteins
 	$(OFFLINE) $(PY) -m benchmarks.memory
 
-bench-load: $(RUN_STAMP) $(DEV_STAMP)  ## VISITORS walk the pages for DURATION seconds: answers, memory, errors
+bench-load: $(RUN_STAMP) $(DEV_STAMP)  ## VISITORS walk the pages for DURATION seconds, with small caches: answers, memory, errors
 	$(OFFLINE) $(PY) -m benchmarks.load --visitors $(VISITORS) --seconds $(DURATION)
 
 train-mini: $(RUN_STAMP)  ## train the embedded model anew from the proteins in DATA, and measure it

@@ -27,6 +27,7 @@ PAGES = ("", "similarity", "attention", "logits", "clusters", "models")
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 SAMPLE_SECONDS = 2.0
 WARM_UP = 0.4  # of the time; the memory is flat when it does not grow after that
+SETTINGS = {"ESMVIZ_CACHE_MB": "16"}  # the caches are full by then: what grows later is none of them
 PATIENCE = 300  # seconds until an interaction counts as lost
 
 
@@ -177,10 +178,10 @@ def main() -> None:
     parser.add_argument("--ramp", type=float, default=30, help="seconds in which they all come")
     parser.add_argument("--log", type=Path, help="keep the server's log here")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="ESMVIZ_X=Y", help="a setting of the server"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help=f"of the server, beside {SETTINGS}"
     )
     asked = parser.parse_args()
-    settings = dict(pair.split("=", 1) for pair in asked.set)
+    settings = SETTINGS | dict(pair.split("=", 1) for pair in asked.set)
     if asked.log:
         settings |= {"ESMVIZ_LOG_FORMAT": "json"}
     with server(settings) as running:
@@ -194,7 +195,8 @@ def main() -> None:
         if asked.log:
             asked.log.write_bytes(running.log.read_bytes())
     print(f"{time.strftime('%Y-%m-%d')}. {description()}, {before:.1f} before\n")
-    print(f"{asked.visitors} visitors, {asked.seconds:.0f} s, {asked.pause:.0f} s between interactions\n")
+    print(f"{asked.visitors} visitors, {asked.seconds:.0f} s, {asked.pause:.0f} s between interactions")
+    print(" ".join(f"{name}={value}" for name, value in settings.items()), end="\n\n")
     print(report(found, asked.seconds))
 
 
