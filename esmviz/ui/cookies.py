@@ -10,10 +10,16 @@ import re
 from collections import Counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.web.server.starlette.starlette_server_config import (
+    SESSION_COOKIE_NAME,
+    TOKENS_COOKIE_NAME,
+    USER_COOKIE_NAME,
+)
 
 VISITOR, LOGIN = "esmviz_visitor", "esmviz_login"
 NEXT = "esmviz_next"  # where to, once the provider has sent the browser back to the first page
-OURS = frozenset({VISITOR, LOGIN, NEXT})
+# Streamlit's are of the login through a provider. Its XSRF cookie is read by the page's script, by its plain name.
+OURS = frozenset({VISITOR, LOGIN, NEXT, SESSION_COOKIE_NAME, TOKENS_COOKIE_NAME, USER_COOKIE_NAME})
 PREFIX = "__Host-"
 
 
@@ -45,25 +51,34 @@ class HostCookies:
 
 def _in(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Headers of a request with only those of our cookies that have the prefix, without it."""
-    pairs = [pair.strip() for name, value in headers if name == b"cookie" for pair in value.split(b";")]
-    counts = Counter(_name(pair) for pair in pairs)
+    texts = [value.decode("latin-1") for name, value in headers if name == b"cookie"]
+    pairs = [pair.strip(" ") for text in texts for pair in text.split(";")]
+    counts = Counter(pair.partition("=")[0] for pair in pairs)
     kept = []
     for pair in pairs:
-        name = _name(pair)
-        if name in OURS or (name.removeprefix(PREFIX) in OURS and counts[name] > 1):
-            continue
-        kept.append(pair.removeprefix(PREFIX.encode()) if name.removeprefix(PREFIX) in OURS else pair)
+        name = _name(pair).removeprefix(PREFIX)
+        if not _is_ours(name):
+            kept.append(pair)
+        elif pair.startswith(f"{PREFIX}{name}=") and counts[PREFIX + name] == 1:
+            kept.append(pair.removeprefix(PREFIX))
     others = [(name, value) for name, value in headers if name != b"cookie"]
-    return [*others, (b"cookie", b"; ".join(kept))] if kept else others
+    return [*others, (b"cookie", "; ".join(kept).encode("latin-1"))] if kept else others
 
 
 def _out(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     """A header of a response; a cookie of ours gets what the prefix asks for."""
-    if name.lower() != b"set-cookie" or _name(value) not in OURS:
+    text = value.decode("latin-1")
+    if name.lower() != b"set-cookie" or not _is_ours(_name(text)):
         return name, value
-    text = re.sub(r"(?i);\s*(path|domain|secure)\b[^;]*", "", value.decode("latin-1"))
+    text = re.sub(r"(?i);\s*(path|domain|secure)\b[^;]*", "", text)
     return name, f"{PREFIX}{text}; Path=/; Secure".encode("latin-1")
 
 
-def _name(pair: bytes) -> str:
-    return pair.split(b"=", 1)[0].strip().decode("latin-1")
+def _name(pair: str) -> str:
+    """As Starlette reads it, which takes more than ASCII for blanks."""
+    return pair.partition("=")[0].strip()
+
+
+def _is_ours(name: str) -> bool:
+    """Streamlit cuts a long cookie into pieces, with numbers behind its name."""
+    return re.sub(r"_[0-9]+\Z", "", name) in OURS

@@ -1,13 +1,18 @@
 """Our cookies have the prefix under https, which no other host can give them, and plain names within."""
 
+import json
+import random
 from http.cookies import SimpleCookie
 
 import pytest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from streamlit.web.server.starlette import starlette_auth_routes, starlette_websocket
 
 from esmviz.ui import cookies, server, visitor
 from esmviz.ui.visitor import VisitorCookie
@@ -15,12 +20,28 @@ from esmviz.ui.visitor import VisitorCookie
 PAGE = {"accept": "text/html,*/*"}
 HOST = "__Host-esmviz_visitor"
 MINE, PLANTED = "0123456789abcdef" * 2, "f" * 32
+SECRET, LONG = (
+    "s" * 32,
+    {"is_logged_in": True, "groups": random.Random(1).randbytes(6000).hex()},
+)  # compressed, it still takes several cookies
 
 
 async def seen_by_websocket(websocket):
     await websocket.accept()
     await websocket.send_json(dict(websocket.cookies))
     await websocket.close()
+
+
+async def login(request):
+    response = HTMLResponse("<p>")
+    await starlette_auth_routes._set_auth_cookie(response, LONG, {"id": "token"})
+    return response
+
+
+def logout(request):
+    response = HTMLResponse("<p>")
+    starlette_auth_routes._clear_auth_cookie(response, request)
+    return response
 
 
 def left(request):
@@ -36,6 +57,8 @@ def client():
         routes = [
             Route("/", lambda request: HTMLResponse("<p>")),
             Route("/left", left),
+            Route("/login", login),
+            Route("/logout", logout),
             Route("/seen", lambda request: JSONResponse(dict(request.cookies))),
             WebSocketRoute("/stream", seen_by_websocket),
         ]
@@ -79,6 +102,40 @@ def test_what_a_neighbour_planted_is_not_seen_under_https(client):
     assert seen(https, f"__host-esmviz_visitor={PLANTED}") == {"__host-esmviz_visitor": PLANTED}
     response = https.get("/", headers={**PAGE, "cookie": f"esmviz_visitor={PLANTED}"})
     assert PLANTED not in response.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("blank", ["\xa0", "\x85", "\x1f", "\xa0 ", "\t"])
+@pytest.mark.parametrize("name", ["esmviz_visitor", HOST])
+def test_what_starlette_takes_for_a_blank_hides_no_planted_cookie(name, blank):
+    for planted in (f"{blank}{name}={PLANTED}", f"{name}{blank}={PLANTED}"):
+        for header, found in ((planted, {}), (f"{HOST}={MINE}; {planted}", {"esmviz_visitor": MINE})):
+            headers = cookies._in([(b"cookie", header.encode("latin-1"))])  # the test client would send UTF-8
+            assert cookie_parser(Headers(raw=headers).get("cookie", ";")) == found
+
+
+def test_the_login_that_streamlit_keeps_is_of_this_host_too(client, monkeypatch):
+    """Signed by Streamlit, in pieces, sent through the middleware and back, and read by Streamlit."""
+    monkeypatch.setattr(starlette_auth_routes, "get_cookie_secret", lambda: SECRET)
+    monkeypatch.setattr(starlette_websocket, "get_cookie_secret", lambda: SECRET)
+    https = client("https")
+    given = [line.split("; ") for line in https.get("/login").headers.get_list("set-cookie")]
+    names = [parts[0].partition("=")[0] for parts in given]
+    assert {"__Host-_streamlit_user", "__Host-_streamlit_user_1", "__Host-_streamlit_user_tokens"} <= {*names}
+    for parts in given:
+        assert parts[0].startswith("__Host-")
+        assert {"Path=/", "Secure", "HttpOnly"} <= {*parts}
+        assert len(parts[0]) <= 4096  # what a browser keeps
+    sent = "; ".join(parts[0] for parts in given)
+
+    def read(header):
+        return starlette_websocket._get_signed_cookie_with_chunks(seen(https, header), "_streamlit_user")
+
+    assert json.loads(read(sent)) == LONG
+    assert read(sent.replace("__Host-", "")) is None
+    assert json.loads(read(f"{sent.replace('__Host-', '')}; {sent}")) == LONG
+    taken = https.get("/logout", headers={"cookie": sent}).headers.get_list("set-cookie")
+    assert {line.partition("=")[0] for line in taken} == {*names}
+    assert all("Max-Age=0" in line and line.endswith("; Path=/; Secure") for line in taken)
 
 
 def test_a_browser_keeps_its_cookie_under_https(client):
