@@ -67,9 +67,9 @@ class Library:
         s = self.settings
         return Limits(s.max_upload_mb << 20, s.max_records, s.max_residues, s.max_length)
 
-    def has_room(self) -> bool:
-        """Whether more can be taken in: memory stays free beyond the reserve, once results and idle models are gone."""
-        return self._relief()
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether so much can be taken in: the reserve stays free then, once results and idle models are gone."""
+        return self._relief(n_bytes)
 
     @cached_property
     def sharing(self) -> Sharing:

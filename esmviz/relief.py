@@ -54,10 +54,10 @@ class Relief:
         self._free, self._reserve, self._spare, self._drop_idle = free, reserve, spare, drop_idle
         self._lock = threading.Lock()
 
-    def __call__(self) -> bool:
-        """Make room where it is short; whether there is enough. Several at once would drop more than is needed."""
-        with self._lock:
-            while (lacking := self._reserve - self._free()) > 0:
+    def __call__(self, n_bytes: int = 0) -> bool:
+        """Make room for so much more where it is short; whether there is enough."""
+        with self._lock:  # several at once would drop more than is needed
+            while (lacking := self._reserve + n_bytes - self._free()) > 0:
                 if not self._spare.shed(lacking) and not self._drop_idle():
                     return False
             return True

@@ -58,6 +58,14 @@ def test_models_go_only_once_all_results_are_gone():
     assert (machine.spare.n_bytes, machine.models) == (0, ["newer"])
 
 
+@pytest.mark.parametrize(("coming", "is_room", "left"), [(0, True, 5), (20_000, True, 3), (50_001, False, 0)])
+def test_what_is_to_come_counts_beside_the_reserve(coming, is_room, left):
+    machine = Machine(100_000)
+    fill(machine.results, 5)
+    assert Relief(machine.free, 50_000, machine.spare, machine.drop_idle)(coming) is is_room
+    assert len(machine.results) == left
+
+
 def test_a_machine_that_is_full_of_others_is_no_endless_loop():
     machine = Machine(0, ["model"])
     fill(machine.results, 1)

@@ -35,18 +35,19 @@ class Room:
     Parameters
     ----------
     settings, has_room, held : optional
-        By default those of this process: whether there is memory, and bytes that a connection has uploaded, by name.
+        By default those of this process: whether there is memory for so many bytes, and bytes that a connection has
+        uploaded, by name.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         settings: Settings | None = None,
-        has_room: Callable[[], bool] | None = None,
+        has_room: Callable[[int], bool] | None = None,
         held: Callable[[str], dict[str, int]] | None = None,
     ) -> None:
         self.app, self._settings = app, settings
-        self._has_room = has_room or (lambda: workbench().has_room())
+        self._has_room = has_room or (lambda n_bytes: workbench().has_room(n_bytes))
         self._held = held or _held
         self._coming: Counter[str] = Counter()  # bytes under way, by connection
         self._open: Counter[str] = Counter()  # websockets, by address
@@ -82,7 +83,8 @@ class Room:
             await PlainTextResponse(MUCH.format(others >> 20), 413)(scope, receive, send)
             return
         with _counted(self._coming, connection, size):  # before anything is awaited: several come at once
-            app = self.app if await asyncio.to_thread(self._has_room) else _full
+            has_room = await asyncio.to_thread(self._has_room, self._coming.total())
+            app = self.app if has_room else _full
             await app(scope, receive, send)
 
 

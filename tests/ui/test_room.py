@@ -14,10 +14,13 @@ from starlette.websockets import WebSocketDisconnect
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
+from esmviz.models import memory
+from esmviz.models.fake import FakeModels
 from esmviz.settings import Settings
 from esmviz.ui import room
 from esmviz.ui.room import Room
 from esmviz.ui.shelf import TABS
+from esmviz.workbench import Workbench
 
 MB = 1 << 20
 SETTINGS = Settings(max_upload_mb=1, visitors_per_address=1)
@@ -33,7 +36,7 @@ class Streamlit:
             WebSocketRoute("/_stcore/stream", self.stay),
         ]
         guard = Middleware(
-            Room, settings=settings, has_room=lambda: self.is_roomy, held=lambda tab: self.kept[tab]
+            Room, settings=settings, has_room=lambda n_bytes: self.is_roomy, held=lambda tab: self.kept[tab]
         )
         self.client = TestClient(Starlette(routes=routes, middleware=[guard]))
 
@@ -70,31 +73,45 @@ def test_an_upload_that_does_not_say_its_size_counts_as_the_largest():
     assert asked.status_code == 413
 
 
-def test_uploads_at_the_same_time_are_added_up():
+def race(tabs, settings, has_room):
+    """Answers to an upload from each of the tabs, none of which ends before all others were answered or taken."""
     answers = []
 
     async def answer(message):
         answers.append(message.get("status"))
 
-    async def race():
+    async def run():
         may_end = asyncio.Event()
 
         async def take(scope, receive, send):
             await may_end.wait()
             await PlainTextResponse("taken")(scope, receive, send)
 
-        guarded = Room(take, SETTINGS, lambda: True, lambda tab: {})
+        guarded = Room(take, settings, has_room, lambda tab: {})
         scopes = [
-            {"type": "http", "method": "PUT", "path": f"/_stcore/upload_file/ann/{n}", "headers": []}
-            for n in range(6)
+            {"type": "http", "method": "PUT", "path": f"/_stcore/upload_file/{tab}/{n}", "headers": []}
+            for n, tab in enumerate(tabs)
         ]
         asked = [asyncio.create_task(guarded(scope, None, answer)) for scope in scopes]
-        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
         may_end.set()
         await asyncio.gather(*asked)
 
-    asyncio.run(race())
-    assert sorted(filter(None, answers)) == [200] * 4 + [413] * 2
+    asyncio.run(run())
+    return sorted(filter(None, answers))
+
+
+def test_uploads_at_the_same_time_are_added_up():
+    assert race(["ann"] * 6, SETTINGS, lambda n_bytes: True) == [200] * 4 + [413] * 2
+
+
+def test_uploads_of_several_tabs_at_the_same_time_leave_the_reserve_free(fake, monkeypatch):
+    settings = Settings(default_model="fake", max_upload_mb=6, memory_reserve_mb=500)
+    bench = Workbench(settings, models=FakeModels(fake))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 510 * MB)  # none of them has arrived
+    assert race(["ann", "bob", "eve"], settings, bench.has_room) == [200, 503, 503]
+    assert race(["ann", "ann", "bob"], settings, bench.has_room) == [200, 503, 503]
+    assert race(["ann"], Settings(max_upload_mb=11), bench.has_room) == [503]
 
 
 def test_no_upload_while_memory_is_short():
