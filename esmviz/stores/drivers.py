@@ -14,7 +14,7 @@ BUCKETS = frozenset(
 # botocore would try a server that does not answer for minutes; a visitor waits.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 1}}
 _RELEASED_WITH_FSSPEC = ("s3fs", "gcsfs")  # each demands the fsspec of its own version
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_PASSWORD = re.compile(r"(?<=://)\S+(?=@)")  # to the last @: one that is not escaped may be of the password
 
 
 def opened(url: str) -> tuple[Any, str]:
@@ -82,6 +82,8 @@ def without_passwords(error: Exception) -> str:
     """What an error says, for the log.
 
     >>> without_passwords(ValueError("no answer from https://me:hunter2@host/x"))
+    'no answer from https://…@host/x'
+    >>> without_passwords(ValueError("no answer from https://me:h@nt/er2@host/x"))
     'no answer from https://…@host/x'
     """
     return _PASSWORD.sub("…", str(error))
