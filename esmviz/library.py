@@ -10,7 +10,7 @@ from esmviz.answers import Answers, digest, model_cache
 from esmviz.checks import checker
 from esmviz.errors import InvalidSequenceError, ModelUnavailableError, OutputNotProvidedError
 from esmviz.jobs import Context, Job, Queue
-from esmviz.measuring import Measurement, can_measure, measure_steps, part_to_measure, subject
+from esmviz.measuring import Measurement, can_measure, measure_steps, n_passed, part_to_measure, subject
 from esmviz.models import memory
 from esmviz.models.base import ModelStatus
 from esmviz.models.windowed import WindowedBackend
@@ -152,7 +152,8 @@ class Library:
         slot: str = "",
     ) -> Job:
         """``measure`` as a job; what it refuses is raised here, at once."""
-        if not can_measure(self.spec(model)):
+        spec = self.spec(model)
+        if not can_measure(spec):
             able = [name for name, spec in self.specs().items() if can_measure(spec)]
             raise OutputNotProvidedError(
                 f"{model} does not embed proteins on this machine.", f"Models that do: {', '.join(able)}."
@@ -166,7 +167,7 @@ class Library:
             return measure_steps(self.backend(model), part, precision, context, override=override)
 
         key = digest("measure", model, precision, subject(part))
-        n_residues = sum(map(len, part))
+        n_residues = n_passed(part, spec)
         return self.queue.submit(model, key, function, visitor=visitor, slot=slot, n_residues=n_residues)
 
     def warm_up(self) -> None:

@@ -66,6 +66,22 @@ def part_to_measure(records: Sequence[ProteinRecord]) -> tuple[ProteinRecord, ..
     return tuple(records[: max(1, n)])
 
 
+def n_passed(records: Sequence[ProteinRecord], spec: ModelSpec) -> int:
+    """How many residues pass through the model: one protein to warm up, all of them, one for each masked position."""
+    return _n_embedded(records) + sum(
+        len(record) * len(some) for record, some in zip(records, _picked(records, spec), strict=True)
+    )
+
+
+def _n_embedded(records: Sequence[ProteinRecord]) -> int:
+    return min(map(len, records)) + sum(map(len, records))
+
+
+def _picked(records: Sequence[ProteinRecord], spec: ModelSpec) -> list[list[int]]:
+    """Positions to mask in each protein."""
+    return drawn_positions(records) if "logits" in spec.provides else [[] for _ in records]
+
+
 def subject(records: Sequence[ProteinRecord]) -> str:
     """What stands for the sequences measured."""
     return digest("measured", *(record.sequence for record in records))
@@ -125,17 +141,15 @@ def measure_steps(
     clock : callable
         Seconds, never going back.
     """
-    spec, n_residues = backend.spec, sum(map(len, records))
-    picked = drawn_positions(records) if "logits" in spec.provides else [[] for _ in records]
-    # A masked position costs a pass over its protein, so one count of residues serves for both parts.
-    total = n_residues + sum(len(record) * len(some) for record, some in zip(records, picked, strict=True))
+    spec, picked = backend.spec, _picked(records, backend.spec)
+    total, n_embedded = n_passed(records, spec), _n_embedded(records)
 
     def report(doing: str, done: int) -> None:
         context.report(done, total, "residues", f"{doing} {spec.name}:")
 
     embedding = _embedding(backend, records, precision, clock, lambda n: report("Embedding with", n))
     seconds, used, on_top = yield from embedding
-    masking = _masking(backend, records, picked, lambda n: report("Masking positions for", n_residues + n))
+    masking = _masking(backend, records, picked, lambda n: report("Masking positions for", n_embedded + n))
     perplexity = yield from masking
     return Measurement(
         model=spec.name,
@@ -144,7 +158,7 @@ def measure_steps(
         precision=used,
         subject=subject(records),
         n_proteins=len(records),
-        n_residues=n_residues,
+        n_residues=sum(map(len, records)),
         seconds=seconds,
         memory_bytes=None if on_top is None else on_top + weights_bytes(spec, used, override),
         pseudo_perplexity=perplexity,
@@ -161,9 +175,11 @@ def _embedding(
 ) -> Generator[None, None, tuple[float, str, int | None]]:
     """Seconds, the precision really used, and bytes on top of the weights."""
     request = Request(layers=(backend.spec.layers[-1],), pooling="mean", precision=precision)
-    for _ in backend.run([min(records, key=len)], request):  # what is slow or allocated once is not counted
+    shortest = min(records, key=len)
+    for _ in backend.run([shortest], request):  # what is slow or allocated once takes no time
+        report(len(shortest))
         yield
-    seconds, done, used, peak = 0.0, 0, "", Peak(backend.device)
+    seconds, done, used, peak = 0.0, len(shortest), "", Peak(backend.device)
     for step, took in _timed(backend.steps(records, request), clock):
         seconds, done = seconds + took, done + step.n_residues
         used = used if step.output is None else step.output.precision

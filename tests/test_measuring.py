@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 
 from esmviz import measuring
 from esmviz.errors import CancelledError, InvalidSequenceError, ModelUnavailableError, OutputNotProvidedError
-from esmviz.jobs import Context
+from esmviz.jobs import Context, Grant, Queue
 from esmviz.measuring import comparison, drawn_positions, measure_steps, part_to_measure, subject
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.models.memory import weights_bytes
@@ -148,7 +148,7 @@ def test_cancel_stops_between_steps(fake, records):
         @property
         def cancelled(self):
             self.n_looks += 1
-            return self.n_looks == 2
+            return self.n_looks == 3  # the first is after warming up
 
     with pytest.raises(CancelledError):
         measured(fake, records, Impatient())
@@ -173,6 +173,32 @@ def test_the_last_visitor_out_stops_it(records):
     assert backend.n_records == 1
 
 
+def test_what_is_billed_is_what_progress_counts_so_that_a_cancel_gives_back_no_more_than_was_left(records):
+    begun, go, billed, back = threading.Event(), threading.Event(), [], []
+
+    def pass_over(record):
+        if backend.n_records == 1 + len(records):  # all is embedded; the first masked ones are next
+            begun.set()
+            go.wait(20)
+
+    def admit(queue, visitor, n_residues):
+        billed.append(n_residues)
+        return Grant(give_back=back.append)
+
+    backend = FakeBackend(before_each=pass_over)
+    queue = Queue(600, admit=admit)
+    bench = Workbench(Settings(default_model="fake"), models=FakeModels(backend), queue=queue)
+    job = bench.submit_measure(records, "fake", visitor="ann", slot="measure")
+    assert begun.wait(20)
+    bench.queue.release("ann", "measure")
+    go.set()
+    assert job.wait(20)
+    queue.submit("fake", "behind it", lambda context: None).result()  # the lane has settled it then
+    assert billed[0] == job.progress.total
+    n_computed = min(map(len, records)) + sum(map(len, records)) + 4 * len(records[0])  # four in a batch
+    assert billed[0] * (1 - back[0]) == pytest.approx(n_computed)
+
+
 def test_progress_counts_residues_through_both_parts(fake, records):
     reports = []
 
@@ -181,9 +207,10 @@ def test_progress_counts_residues_through_both_parts(fake, records):
             reports.append((done, total, unit, note.split()[0]))
 
     measured(fake, records, Recorder())
-    n_embedded = sum(map(len, records))
+    n_warm, n_embedded = min(map(len, records)), min(map(len, records)) + sum(map(len, records))
     n_masked = sum(len(r) * sum(letter in AMINO_ACIDS for letter in r.sequence) for r in records)
-    assert reports[len(records) - 1] == (n_embedded, n_embedded + n_masked, "residues", "Embedding")
+    assert reports[0][:2] == (n_warm, n_embedded + n_masked)
+    assert reports[len(records)] == (n_embedded, n_embedded + n_masked, "residues", "Embedding")
     assert reports[-1] == (n_embedded + n_masked, n_embedded + n_masked, "residues", "Masking")
     assert reports == sorted(reports)
 

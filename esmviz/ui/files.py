@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
+from html import escape
+from pathlib import Path
 
 import streamlit as st
 
+from esmviz.errors import QuotaError
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain
 from esmviz.ui.resources import quotas
@@ -21,20 +26,30 @@ def download(
     help: str | None = None,
     is_large: bool = False,
 ) -> None:
-    """A button for a file. It rests while the visitor's time is used up, and says until when.
+    """A button for a file, at rest where the visitor's time is used up when it is drawn.
+
+    Streamlit draws the page anew before it asks for the file, if at all, so that the page does not know yet what the file
+    takes: one that is asked for when the time is used up says so itself, see ``refused``.
 
     Parameters
     ----------
     make : callable
         Called in a thread of its own, outside of any page.
     is_large : bool
-        Whether the page is drawn anew after a click, so that the buttons know what is left.
+        Whether a click draws the page anew, so that the buttons rest that had the time when they were drawn.
     """
     meter = quotas().meter(sessions.current().visitor)
     refusal = meter.refusal()
+
+    def made() -> bytes:
+        try:
+            return meter.charged(make)
+        except QuotaError as error:
+            return refused(str(error), file_name)
+
     st.download_button(
         label,
-        lambda: meter.charged(make),
+        made,
         file_name,
         mime,
         key=key,
@@ -44,3 +59,23 @@ def download(
     )
     if refusal and is_large:
         st.caption(plain(refusal))
+
+
+def refused(reason: str, file_name: str) -> bytes:
+    """What a visitor gets instead of a file: the reason, in one that opens. Its name was settled with the button.
+
+    >>> refused("Come back in 5 minutes.", "methods.txt")
+    b'This file was not made. Come back in 5 minutes.\\n'
+    """
+    text = f"This file was not made. {reason}\n"
+    match Path(file_name).suffix:
+        case ".html":
+            text = (
+                f'<!doctype html>\n<meta charset="utf-8">\n<title>Not made</title>\n<p>{escape(text)}</p>\n'
+            )
+        case ".zip" | ".npz":
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                archive.writestr("NOT-MADE.txt", text)
+            return buffer.getvalue()
+    return text.encode()
