@@ -8,7 +8,13 @@ from typing import Any
 
 from esmviz import panels
 from esmviz.checks import check_map
-from esmviz.errors import InvalidSequenceError, OutOfMemoryError, ProteinRefusedError, SequenceTooLongError
+from esmviz.errors import (
+    InvalidSequenceError,
+    OutOfMemoryError,
+    OutputNotProvidedError,
+    ProteinRefusedError,
+    SequenceTooLongError,
+)
 from esmviz.exhibit import Exhibit
 from esmviz.panels import LogitsLook, Look, MapLook, Spread, tables
 from esmviz.panels.logits import MASKED, WILD_TYPE
@@ -16,7 +22,16 @@ from esmviz.panels.look import ALL_HEADS, CONTACTS, one_head
 from esmviz.panels.questions import answer
 from esmviz.runs import Run
 from esmviz.surroundings import say
-from esmviz.types import EmbeddingSet, KeepHeads, ModelOutput, Output, ProteinRecord, Provenance, Request
+from esmviz.types import (
+    EmbeddingSet,
+    KeepHeads,
+    ModelOutput,
+    ModelSpec,
+    Output,
+    ProteinRecord,
+    Provenance,
+    Request,
+)
 
 # Each picture with what it takes of a model, and the page that shows it.
 VIEWS: dict[str, tuple[Output, str]] = {
@@ -48,7 +63,7 @@ class Tour:
 
     def __init__(self, run: Run, *, layer: int, head: int | None, is_masked: bool) -> None:
         self.run, self.workbench, self.spec = run, run.workbench, run.spec
-        self.layer = self.spec.layers[layer] if layer < 0 else layer
+        self.layer = _named(layer, self.spec)
         self.head, self.is_masked = head or 0, is_masked
         if head is not None:  # before anything is computed
             self.workbench.checker(run.model, Request(probes=(KeepHeads(self.layer, (head,)),)))
@@ -167,3 +182,13 @@ class Tour:
         return self.workbench.provenance(
             self.spec.name, precision=output.precision, layer=layer, head=head, windows=windows
         )
+
+
+def _named(layer: int, spec: ModelSpec) -> int:
+    """The layer, counted from the last where negative; refused before anything is computed, whatever shows it."""
+    layers = spec.layers
+    if layer not in layers and not -len(layers) <= layer < 0:
+        raise OutputNotProvidedError(
+            f"{spec.name} has no layer {layer}.", f"Its layers are {layers[0]} to {layers[-1]}."
+        )
+    return layers[layer] if layer < 0 else layer

@@ -19,4 +19,5 @@ with ui.opened("attention", needs="attentions") as choice:
     shown = panels.attention(output.probes[look.probe.key], look, choice.record, provenance, **drawn)
     points = ui.spread(choice, shown, side=1.3, points=are_heads)
     if are_heads:
+        st.caption("Click a head to open it.")
         ui.open_head(choice, views.grid_choice(points))

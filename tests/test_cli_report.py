@@ -98,6 +98,9 @@ def test_a_picture_is_that_of_its_page(app, workbench, page, view, controls, tmp
             else:
                 assert getattr(mine, name) == value, name
     assert any(isinstance(piece, Picture) for piece in made.pieces)
+    words = [text for picture in made.pictures for text in picture.reading] + [t.note for t in made.tables]
+    assert not any("click" in text.lower() for text in words)  # there is nothing to click outside of the app
+    assert ("Click a head to open it." in [caption.value for caption in at.caption]) is (view == "heads")
 
 
 def same(mine, theirs):
@@ -167,7 +170,11 @@ def test_nothing_is_written_where_nothing_can_be_made(run):
     ("arguments", "said"),
     [
         (["--protein", "four"], "There is no protein four in in.fasta. There are one, two, three."),
-        (["--layer", "9"], "layer"),
+        (["--layer", "9"], "fake has no layer 9. Its layers are 0 to 2."),
+        (["--layer", "-100"], "fake has no layer -100. Its layers are 0 to 2."),
+        (["--layer", "-4", "--show", "clusters"], "no layer -4"),
+        (["--layer", "99", "--show", "heads", "--protein", "two"], "no layer 99"),
+        (["--layer", "99", "--show", "mutations"], "no layer 99"),
         (["--protein", "two", "--head", "99"], "head"),
         (["--zip", "out.tar"], "must end in .zip"),
         (["--show", "structure"], "structure"),

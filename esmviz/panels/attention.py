@@ -65,7 +65,7 @@ def _heads(
         columns=partial(dict, table),
         arrays={look.value: values},
     )
-    return Spread(panel, (Table(f"Heads by {look.measure}", table, "Click a head to open it."),))
+    return Spread(panel, (Table(f"Heads by {look.measure}", table),))
 
 
 def _map(

@@ -34,15 +34,15 @@ CORRECTED = (
     "10.1093/bioinformatics/btm604",
 )
 GRID = (
-    "Each tile is one head, drawn as means over blocks of residues and scaled to its own brightest cells; a click opens "
-    "it. Early layers often look at neighbours or at one kind of amino acid; heads with spots far off the diagonal can "
+    "Each tile is one head, drawn as means over blocks of residues and scaled to its own brightest cells. "
+    "Early layers often look at neighbours or at one kind of amino acid; heads with spots far off the diagonal can "
     "follow contacts. The table ranks heads by how many residues lie, on average, between a residue and what it "
     "attends to.",
     "Vig & Belinkov 2019, BlackboxNLP (mean attention distance).",
     "10.18653/v1/W19-4808",
 )
 HEADS = (
-    "Each cell is one head, averaged over the residues; a click opens it. Entropy says how sharply a residue looks: 0 "
+    "Each cell is one head, averaged over the residues. Entropy says how sharply a residue looks: 0 "
     "bits is one place, every bit more doubles the places. Shares say where: far along the chain, or at the hidden "
     "start and end tokens, where many heads rest when they have nothing to say. A number for a head describes this "
     "protein; compare several before naming a head's role.",

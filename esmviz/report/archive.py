@@ -6,12 +6,12 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from esmviz import export
-from esmviz.exhibit import Exhibit, Molecule, Picture, Table
+from esmviz.exhibit import Columns, Exhibit, Molecule, Picture, Table
 from esmviz.report.methods import bibtex, methods_text
 from esmviz.types import ProteinRecord
 
@@ -87,9 +87,10 @@ def _listed(file: File) -> dict[str, Any]:
     }
 
 
-def is_too_large_for_csv(records: Iterable[ProteinRecord]) -> bool:
-    """Whether a residue x residue map of these proteins is beyond ``MOST_CELLS``."""
-    return max(map(len, records), default=0) ** 2 > MOST_CELLS
+def n_left_out(columns: Columns, arrays: Mapping[str, Any]) -> int:
+    """Cells of a picture's table where it is left out, since it is beyond ``MOST_CELLS`` and its arrays are there; or 0."""
+    n_cells = len(columns) * len(next(iter(columns.values()), ()))
+    return n_cells if arrays and n_cells > MOST_CELLS else 0
 
 
 def proteins(exhibits: Sequence[Exhibit]) -> tuple[ProteinRecord, ...]:
@@ -140,13 +141,12 @@ def _of_piece(piece: Any) -> Iterator[tuple[str, str, bytes, str]]:
             stem = piece.file_name or piece.name
             yield stem, "figure.json", _utf8(piece.figure), f"Figure: {piece.alt}"
             columns, arrays = dict(piece.columns), dict(piece.arrays)
-            n_cells = len(columns) * max(map(len, columns.values()), default=0)
-            is_too_large = n_cells > MOST_CELLS and bool(arrays)
-            if columns and not is_too_large:
+            n_cells = n_left_out(columns, arrays)
+            if columns and not n_cells:
                 yield stem, "csv", export.csv_bytes(columns), f"Table of the figure: {piece.alt}"
             if arrays:
-                instead = (
-                    f". Its table of {n_cells:,} cells is left out; these are its numbers" * is_too_large
+                instead = f". Its table of {n_cells:,} cells is left out; these are its numbers" * bool(
+                    n_cells
                 )
                 yield (
                     stem,

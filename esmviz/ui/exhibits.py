@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import streamlit as st
 
 from esmviz.exhibit import Exhibit, Piece
+from esmviz.panels import Panel
 from esmviz.panels.questions import answer
+from esmviz.report.archive import n_left_out
 from esmviz.results import Results
 from esmviz.types import ModelSpec, ProteinRecord
 from esmviz.ui import page_settings
@@ -38,12 +41,18 @@ class Draft:
     choices: dict[str, Any]
     records: dict[str, ProteinRecord] = field(default_factory=dict)
     pieces: list[Callable[[], Piece]] = field(default_factory=list)
+    panels: list[Panel] = field(default_factory=list)
     held: list[Any] = field(default_factory=list)
     n_pictures: int = 0
 
     @property
     def has_picture(self) -> bool:
         return self.n_pictures > 0
+
+    @cached_property
+    def leaves_out(self) -> bool:
+        """Whether the table of one of its pictures is too large for the ZIP; for the finished draft."""
+        return any(n_left_out(panel.columns(), panel.arrays) for panel in self.panels)
 
     def weighed(self) -> int:
         """About how many bytes it keeps in memory, once nothing is to come."""
@@ -99,6 +108,13 @@ def note(make: Callable[[], Piece], *held: Any, is_picture: bool = False) -> Non
         draft.n_pictures += is_picture
         draft.pieces.append(make)
         draft.held.extend(held)
+
+
+def note_panel(shown: Panel, *held: Any) -> None:
+    """Take up a figure with its files."""
+    note(shown.picture, *held, shown.arrays, shown.columns, is_picture=True)
+    if (draft := _drawing.get()) is not None:
+        draft.panels.append(shown)
 
 
 def note_records(*records: ProteinRecord) -> None:

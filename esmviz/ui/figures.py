@@ -69,7 +69,7 @@ def panel(choice: Choice, shown: Panel, *, points: bool = False) -> Any:
         What the visitor selected, when ``points``.
     """
     selected = _drawn(shown.figure, shown.name, shown.alt, points)
-    exhibits.note(shown.picture, *_cells(shown.figure), shown.arrays, shown.columns, is_picture=True)
+    exhibits.note_panel(shown, *_cells(shown.figure))
     title = f"{choice.question} {shown.subject.name}"
     _downloads(shown.file_name, shown.figure, title, shown.facts, shown.columns, shown.arrays)
     how_to_read(*shown.reading)

@@ -10,7 +10,7 @@ import streamlit as st
 from esmviz import export
 from esmviz.exhibit import Exhibit
 from esmviz.jobs import Context
-from esmviz.report.archive import ARRAYS_ALONE, archive_bytes, is_too_large_for_csv
+from esmviz.report.archive import ARRAYS_ALONE, archive_bytes
 from esmviz.report.figures import Print, figures_zip
 from esmviz.report.images import chromium
 from esmviz.report.journals import JOURNALS
@@ -101,7 +101,7 @@ def downloads(chosen: Chosen) -> None:
             lambda: archive_bytes(chosen.exhibits(), **options),
             help="Tables as CSV, arrays as NPZ, figures as JSON, with a manifest of their SHA-256 sums.",
         )
-    if any(is_too_large_for_csv(draft.records.values()) for draft in chosen.drafts):
+    if any(draft.leaves_out for draft in chosen.drafts):
         st.caption(ARRAYS_ALONE)
 
 

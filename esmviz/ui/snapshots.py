@@ -12,7 +12,7 @@ from esmviz import export
 from esmviz.exhibit import Exhibit
 from esmviz.labels import short_revision
 from esmviz.panels.tables import Columns, shown
-from esmviz.report.archive import ARRAYS_ALONE, archive_bytes, is_too_large_for_csv
+from esmviz.report.archive import ARRAYS_ALONE, archive_bytes, n_left_out
 from esmviz.sequences import RecordReport, SequenceSet
 from esmviz.ui import files, page_settings, showcase, visitor
 from esmviz.ui import session as sessions
@@ -121,7 +121,7 @@ def _sources(snapshot: Snapshot, exhibit: Exhibit) -> None:
         is_large=True,
         help="Proteins, tables, arrays, figures, methods and a manifest with checksums.",
     )
-    if is_too_large_for_csv(exhibit.records):
+    if any(n_left_out(drawn.columns, drawn.arrays) for drawn in exhibit.pictures):
         st.caption(ARRAYS_ALONE)
     facts: dict[str, Mapping[str, Any]] = {
         "settings": {k: v for k, v in exhibit.settings.items() if k != "widgets"}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from esmviz.report import archive
 from esmviz.report.methods import methods_text
 from esmviz.ui import exhibits, resources
 from esmviz.ui.frame import ROOT
@@ -62,6 +63,17 @@ def test_the_text_is_that_of_the_exhibits(walked):
     at = walked("home", "report")
     shown = exhibits.latest(at.session_state["session"], "home")
     assert at.main.code[0].value == methods_text([shown]).strip()
+
+
+def test_a_map_that_is_left_out_is_said_and_a_long_protein_without_one_is_not(walked, monkeypatch):
+    at = walked("home", "logits", "similarity", "report")
+    n_residues = int(boxes(at)[1].split("(")[1].split()[0])
+    for most, is_left_out in ((n_residues**2 + n_residues, False), (n_residues**2 + n_residues - 1, True)):
+        monkeypatch.setattr(archive, "MOST_CELLS", most)
+        at = walked("similarity", "report")
+        assert (archive.ARRAYS_ALONE in [caption.value for caption in at.caption]) is is_left_out
+    at.checkbox(key="take_similarity").uncheck().run()
+    assert archive.ARRAYS_ALONE not in [caption.value for caption in at.caption]
 
 
 def test_leaving_sequences_out_says_what_remains(walked):

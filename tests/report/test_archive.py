@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from esmviz.exhibit import Table
+from esmviz.panels.tables import matrix
 from esmviz.report import archive
 from esmviz.report.archive import archive_bytes
 from esmviz.types import ProteinRecord
@@ -121,7 +122,11 @@ def test_a_large_table_without_arrays_stays(similarity, monkeypatch):
 
 
 def test_which_maps_are_too_large():
-    assert not archive.is_too_large_for_csv([])
-    assert not archive.is_too_large_for_csv([ProteinRecord("a", "M" * 1414)])
-    assert archive.is_too_large_for_csv([ProteinRecord("b", "M"), ProteinRecord("a", "M" * 1415)])
+    """The names of the rows are a column, too."""
+    for n, expected in ((1413, 0), (1414, 1414 * 1415)):
+        values = np.zeros((n, n), dtype=np.float32)
+        columns = matrix(values, ProteinRecord("a", "M" * n), ProteinRecord("b", "K" * n))
+        assert archive.n_left_out(columns, {"map": values}) == expected
+        assert archive.n_left_out(columns, {}) == 0
+    assert archive.n_left_out({}, {}) == 0
     assert f"{archive.MOST_CELLS:,} cells" in archive.README
