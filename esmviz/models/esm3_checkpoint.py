@@ -86,7 +86,7 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Esm3Network:
     Raises
     ------
     CorruptCheckpointError
-        For a tensor missing, unexpected or of another shape.
+        For a tensor missing, unexpected, of another shape or not finite.
     ModelUnavailableError
         Where the esm package is missing or cannot be imported.
     """
@@ -94,6 +94,7 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Esm3Network:
 
     from esmviz.models.checkpoints import refuse
     from esmviz.models.esm3 import Esm3Network
+    from esmviz.models.tensors import check_finite
 
     found = read(folder)
     model = _planned(spec, n_geometric=found[GEOMETRIC].numel())
@@ -103,6 +104,7 @@ def load(folder: Path, spec: ModelSpec, device: str) -> Esm3Network:
     differing = {name for name in planned if planned[name].shape != found[name].shape}
     refuse(folder, "has in another shape", differing)
     tensors = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in found.items()}
+    check_finite(tensors.items())
     model.load_state_dict(tensors, assign=True)
     for block in model.transformer.blocks:  # rotary frequencies are in no file
         block.attn.rotary.reset_parameters()

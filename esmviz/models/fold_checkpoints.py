@@ -14,6 +14,7 @@ from esmviz.models.faults import brief, loading_fault
 from esmviz.models.folders import FOLDING, describe
 from esmviz.models.folding import FoldingBackend, Network
 from esmviz.models.precision import DTYPES
+from esmviz.models.tensors import check_finite
 from esmviz.models.weights import read_config, tensor_shapes, weight_files
 from esmviz.types import ModelSpec, Precision
 
@@ -41,7 +42,7 @@ def load(folder: Path, spec: ModelSpec, device: str, precision: str = "float32")
     Raises
     ------
     CorruptCheckpointError
-        For a file that is truncated, another model, a tensor missing, unexpected or of another shape.
+        For a file that is truncated, another model, a tensor missing, unexpected, of another shape or not finite.
     """
     found = describe(folder, spec.name)
     for what in ("family", "n_layers", "n_heads", "d_model", "d_pair"):
@@ -52,6 +53,7 @@ def load(folder: Path, spec: ModelSpec, device: str, precision: str = "float32")
             )
     model, info = _from_pretrained(folder, FOLDING[spec.family][0])
     _check(folder, set(info["missing_keys"]), set(info["unexpected_keys"]))
+    check_finite(pair for pair in model.named_parameters() if pair[0] not in info["missing_keys"])
     model.eval().requires_grad_(False)
     language = model.esm if spec.family == "esmfold" else model.esmc
     language.to(DTYPES[precision])  # float32 too: the config of ESMFold makes it float16

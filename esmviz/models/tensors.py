@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +45,24 @@ def read(folder: Path, names: set[str]) -> dict[str, Tensor]:
 
 
 def _kept(tensors: Mapping[str, Tensor], names: set[str]) -> dict[str, Tensor]:
-    """A copy, so that a file that changes later changes nothing here. A training that failed leaves NaN behind."""
+    """A copy, so that a file that changes later changes nothing here."""
     kept = {
         present_name(name): tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
         if present_name(name) in names
     }
-    for name, tensor in kept.items():
+    check_finite(kept.items())
+    return kept
+
+
+def check_finite(tensors: Iterable[tuple[str, Tensor]]) -> None:
+    """Refuse NaN, which a training that failed leaves behind, and infinity; without a copy."""
+    for name, tensor in tensors:
         if tensor.numel() and not bool(torch.stack(torch.aminmax(tensor)).isfinite().all()):
             raise CorruptCheckpointError(
                 f"{name} holds weights that are no finite numbers (NaN or beyond float32).",
                 "Take an earlier checkpoint of the training.",
             )
-    return kept
 
 
 def _of_file(path: Path) -> Mapping[str, Tensor]:

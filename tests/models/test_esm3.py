@@ -248,13 +248,17 @@ def test_its_file_alone_is_known_by_its_content(esm3_folder, tmp_path):
         (lambda tensors: {k: v for k, v in tensors.items() if k != QKV}, f"lacks: {QKV}"),
         (lambda tensors: tensors | {"stranger": torch.zeros(2)}, "beyond the model's: stranger"),
         (lambda tensors: tensors | {QKV: torch.zeros(3, 3)}, f"in another shape: {QKV}"),
+        (
+            lambda tensors: tensors | {QKV: tensors[QKV] * float("nan")},
+            f"{QKV} holds weights that are no finite",
+        ),
         (lambda tensors: {"model": tensors}, "another layout"),
         (lambda tensors: {k: v for k, v in tensors.items() if "geom" not in k}, "another layout"),
         (lambda tensors: tensors | {QKV: torch.zeros(192, 64, dtype=torch.int8)}, "another layout"),
         (lambda tensors: tensors | {QKV: print}, "print, which is neither a tensor nor a setting"),
         (lambda tensors: [1, 2], "another layout"),
     ],
-    ids=["missing", "extra", "shape", "nested", "esmc", "integers", "pickle", "list"],
+    ids=["missing", "extra", "shape", "not finite", "nested", "esmc", "integers", "pickle", "list"],
 )
 def test_a_file_that_is_not_whole_is_refused(spoilt, change, match):
     refused(spoilt(change), match)

@@ -242,7 +242,7 @@ def test_the_language_model_runs_in_the_precision_that_is_set(models_dir):
         assert not np.array_equal(output.structure.plddt, exact.plddt)
 
 
-@pytest.mark.parametrize("fault", ["missing", "too many", "cut short"])
+@pytest.mark.parametrize("fault", ["missing", "too many", "not finite", "cut short"])
 def test_a_spoilt_checkpoint_does_not_load(models_dir, tmp_path, fault):
     from safetensors.torch import load_file, save_file
 
@@ -254,6 +254,8 @@ def test_a_spoilt_checkpoint_does_not_load(models_dir, tmp_path, fault):
         tensors = load_file(path)
         if fault == "missing":
             del tensors["trunk.blocks.1.mlp_seq.mlp.1.weight"]
+        elif fault == "not finite":
+            tensors["trunk.blocks.1.mlp_seq.mlp.1.weight"][0] = float("inf")
         else:
             tensors["trunk.blocks.9.extra"] = tensors["esm_s_combine"].clone()
         save_file(tensors, path)
