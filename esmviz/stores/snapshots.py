@@ -111,7 +111,8 @@ class Snapshots:
     def check(self) -> None:
         """Raise StoreUnavailableError where nothing could be shared now: something is written, and removed again."""
         with self._database.writing():
-            self._payloads.remove(self._payloads.put(secrets.token_bytes(16)))
+            pass  # a payload is not put meanwhile: while its store is slow, nobody else could write
+        self._payloads.remove(self._payloads.put(secrets.token_bytes(16)))
 
     def find(self, token: str) -> Snapshot:
         """The record behind a link.

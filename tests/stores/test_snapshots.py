@@ -15,7 +15,7 @@ from esmviz.errors import (
     SnapshotNotFoundError,
     StoreUnavailableError,
 )
-from esmviz.stores import Label, Snapshots
+from esmviz.stores import Label, Payloads, Snapshots
 from esmviz.stores.snapshots import DAY, GRACE, TABLE
 from tests.stores.conftest import LIMITS, MB
 
@@ -256,3 +256,19 @@ def test_writers_and_sweepers_side_by_side_lose_nothing(database_url, payloads, 
         stop.set()
         sweeper.join()
     assert [one.content(one.find(h.token)) for h in handed] == [b"%d" % n for n in range(15)]
+
+
+def test_a_slow_store_that_is_checked_keeps_nobody_from_sharing(tmp_path, payloads, opened, monkeypatch):
+    """While the payload of the check is under way, another process writes."""
+    url, put, shared = f"sqlite:///{tmp_path / 'esmviz.sqlite'}", payloads.put, []
+    beside = Snapshots(opened(url), Payloads(str(tmp_path / "payloads")), LIMITS)
+
+    def slow(content):
+        shared.append(beside.add(b"content", LABEL, days=30))
+        return put(content)
+
+    monkeypatch.setattr("esmviz.stores.database.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(payloads, "put", slow)
+    Snapshots(opened(url), payloads, LIMITS).check()
+    assert beside.content(beside.find(shared[0].token)) == b"content"
+    assert payloads.names() == {shared[0].snapshot.payload}
