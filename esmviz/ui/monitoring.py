@@ -19,7 +19,6 @@ from streamlit.runtime.stats import ACTIVE_SESSIONS_FAMILY
 
 from esmviz import logs
 from esmviz.addresses import contains, networks
-from esmviz.errors import EsmvizError
 from esmviz.jobs import Job
 from esmviz.metrics import Metrics, Reading
 from esmviz.settings import Settings
@@ -28,7 +27,9 @@ from esmviz.workbench import Workbench
 
 METRICS = Metrics()
 NEEDED = ("model",)  # without the rest a visitor can work: another server would not serve them better
-CHECK_SECONDS = 2.0  # a probe sooner than that is told what the last one found
+CHECK_SECONDS = 5.0  # from the end of a check to the next
+OLD_SECONDS = 15.0  # a check that has not ended for so long has failed
+FIRST_SECONDS = 1.0  # how long the first who asks waits for each check
 PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 log = logging.getLogger("esmviz.jobs")
 
@@ -65,28 +66,53 @@ def _visitors() -> int:
 
 
 class Readiness:
-    """Whether a visitor who comes now would be served: each check by name, ``ok`` or ``failed``."""
+    """Whether a visitor who comes now would be served: each check by name, ``ok`` or ``failed``.
+
+    From the first question on each is made again and again in a thread of its own, and whoever asks is told what was
+    found last: a store that hangs keeps neither them nor the other checks waiting.
+    """
 
     def __init__(
         self, checks: dict[str, Callable[[], bool]], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._checks, self._clock = checks, clock
-        self._lock = threading.Lock()
-        self._found: dict[str, str] = {}
-        self._until = float("-inf")
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._known = {name: threading.Event() for name in checks}
+        self._found = dict.fromkeys(checks, ("failed", float("-inf")))  # and when
+        self._threads: dict[str, threading.Thread] = {}
 
     def __call__(self) -> dict[str, str]:
+        if self._begin():
+            for known in self._known.values():
+                known.wait(FIRST_SECONDS)
+        oldest = self._clock() - OLD_SECONDS
+        return {name: found if at >= oldest else "failed" for name, (found, at) in self._found.items()}
+
+    def end(self) -> None:
+        """Check no more."""
+        self._over.set()
+
+    def _begin(self) -> bool:
+        """Start what does not run yet; whether there was any."""
         with self._lock:
-            if self._clock() >= self._until:
-                self._found = {name: _told(name, check) for name, check in self._checks.items()}
-                self._until = self._clock() + CHECK_SECONDS
-            return self._found
+            new = {name: check for name, check in self._checks.items() if name not in self._threads}
+            for name, check in new.items():
+                thread = threading.Thread(target=self._watch, args=(name, check), daemon=True)
+                thread.start()
+                self._threads[name] = thread
+        return bool(new)
+
+    def _watch(self, name: str, check: Callable[[], bool]) -> None:
+        while not self._over.is_set():
+            self._found[name] = _told(name, check), self._clock()
+            self._known[name].set()
+            self._over.wait(CHECK_SECONDS)
 
 
 def _told(name: str, check: Callable[[], bool]) -> str:
     try:
         return "ok" if check() else "failed"
-    except (EsmvizError, OSError) as error:  # its text may hold a path: for the log, not for whoever asks
+    except Exception as error:  # noqa: BLE001 - it has failed, and is made again; its text may hold a path
         logging.getLogger("esmviz").warning("not ready: %s: %s", name, type(error).__name__)
         return "failed"
 
@@ -103,13 +129,17 @@ def can_share(bench: Workbench) -> bool:
     return True
 
 
-def routes() -> list[Route]:
-    """``/healthz``, ``/readyz`` and ``/metrics``."""
+def _bench() -> Workbench:
     from esmviz.ui.resources import workbench
 
-    ready = Readiness(
-        {"model": lambda: model_can_run(workbench()), "snapshots": lambda: can_share(workbench())}
-    )
+    return workbench()
+
+
+READY = Readiness({"model": lambda: model_can_run(_bench()), "snapshots": lambda: can_share(_bench())})
+
+
+def routes(ready: Readiness = READY) -> list[Route]:
+    """``/healthz``, ``/readyz`` and ``/metrics``."""
     METRICS.checks = ready
 
     async def healthz(request: Request) -> Response:
@@ -122,7 +152,7 @@ def routes() -> list[Route]:
         return JSONResponse({"ready": is_ready, "degraded": is_degraded, **found}, 200 if is_ready else 503)
 
     def metrics(request: Request) -> Response:
-        if not may_read(request, workbench().settings):
+        if not may_read(request, _bench().settings):
             return PlainTextResponse("Not Found", 404)
         return PlainTextResponse(METRICS.text(), media_type="text/plain; version=0.0.4")
 

@@ -98,6 +98,7 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
         waiting.daemon = True
         waiting.start()
     yield
+    monitoring.READY.end()
 
 
 def options() -> dict[str, Any]:

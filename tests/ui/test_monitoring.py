@@ -1,5 +1,7 @@
 """What a server tells whoever runs it, and whom it tells."""
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -21,11 +23,43 @@ from tests.test_metrics import samples
 PATHS = ("/healthz", "/readyz", "/metrics")
 
 
+@pytest.fixture
+def watched(monkeypatch):
+    """``Readiness`` of checks, which ends before what the test has patched is put back."""
+    made = []
+
+    def readiness(checks, **options):
+        made.append(monitoring.Readiness(checks, **options))
+        return made[-1]
+
+    yield readiness
+    for ready in made:
+        ready.end()
+    for ready in made:
+        for thread in ready._threads.values():
+            thread.join(30)
+
+
+@pytest.fixture(autouse=True)
+def _own_readiness(watched, monkeypatch):
+    monkeypatch.setattr(monitoring, "READY", watched(dict(monitoring.READY._checks)))
+    monkeypatch.setattr(monitoring.METRICS, "checks", monitoring.METRICS.checks)
+
+
+def until(expected, found):
+    for _ in range(1000):
+        if found() == expected:
+            break
+        time.sleep(0.005)
+    assert found() == expected
+
+
 def served(monkeypatch, bench, client=("127.0.0.1", 5000)):
     monkeypatch.setattr(resources, "_shared", lambda: bench)
     inner = Route("/_stcore/metrics", lambda request: PlainTextResponse("all models"))
     app = Starlette(
-        routes=[inner, *monitoring.routes()], middleware=[Middleware(monitoring.NoFrameworkMetrics)]
+        routes=[inner, *monitoring.routes(monitoring.READY)],
+        middleware=[Middleware(monitoring.NoFrameworkMetrics)],
     )
     return TestClient(app, client=client)
 
@@ -34,23 +68,26 @@ def bench_with(fake, **settings):
     return Workbench(Settings(**{"default_model": "fake"} | settings), models=FakeModels(fake))
 
 
+def answer_of(client, path):
+    answer = client.get(path)
+    return answer.status_code, answer.json()
+
+
 def test_alive_and_ready(monkeypatch, fake, tmp_path):
     client = served(monkeypatch, bench_with(fake, data_dir=tmp_path))
     assert client.get("/healthz").text == "ok\n"
-    ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (
-        200,
-        {"ready": True, "degraded": False, "model": "ok", "snapshots": "ok"},
+    until(
+        (200, {"ready": True, "degraded": False, "model": "ok", "snapshots": "ok"}),
+        lambda: answer_of(client, "/readyz"),
     )
     assert bench_with(fake, data_dir=tmp_path).sharing.snapshots.sweep() == (0, 0)  # it left nothing behind
 
 
 def test_not_ready_without_the_default_model(monkeypatch, fake, tmp_path):
     client = served(monkeypatch, bench_with(fake, default_model="elsewhere", data_dir=tmp_path))
-    ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (
-        503,
-        {"ready": False, "degraded": False, "model": "failed", "snapshots": "ok"},
+    until(
+        (503, {"ready": False, "degraded": False, "model": "failed", "snapshots": "ok"}),
+        lambda: answer_of(client, "/readyz"),
     )
     assert client.get("/healthz").status_code == 200
 
@@ -58,36 +95,59 @@ def test_not_ready_without_the_default_model(monkeypatch, fake, tmp_path):
 def test_where_nothing_can_be_kept_visitors_are_served_and_the_monitor_is_told(monkeypatch, fake, tmp_path):
     folder = tmp_path / "data"
     folder.write_text("in the way")
-    monkeypatch.setattr(monitoring, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(monitoring, "CHECK_SECONDS", 0.01)
     client = served(monkeypatch, bench_with(fake, data_dir=folder))
-    ready = client.get("/readyz")
     found = {"ready": True, "degraded": True, "model": "ok", "snapshots": "failed"}
-    assert (ready.status_code, ready.json()) == (200, found)
-    assert str(folder) not in ready.text
+    until((200, found), lambda: answer_of(client, "/readyz"))
     assert 'esmviz_check{check="snapshots"} 0.0' in monitoring.METRICS.text()
     folder.unlink()
-    assert client.get("/readyz").json() == found | {"degraded": False, "snapshots": "ok"}
+    until(found | {"degraded": False, "snapshots": "ok"}, lambda: client.get("/readyz").json())
     assert 'esmviz_check{check="snapshots"} 1.0' in monitoring.METRICS.text()
 
 
-def test_probes_in_quick_succession_cost_one_check():
-    now, calls = [0.0], []
-    ready = monitoring.Readiness({"model": lambda: not calls.append(1)}, clock=lambda: now[0])
-    assert ready() == ready() == {"model": "ok"}
+def test_probes_and_numbers_cost_no_check(monkeypatch, watched):
+    monkeypatch.setattr(monitoring, "CHECK_SECONDS", 1000)
+    calls = []
+    ready = watched({"model": lambda: not calls.append(1)})
+    monkeypatch.setattr(monitoring.METRICS, "checks", ready)
+    assert not calls  # nobody asked
+    assert [ready() for _ in range(3)] == [{"model": "ok"}] * 3
+    assert 'esmviz_check{check="model"} 1.0' in monitoring.METRICS.text()
     assert len(calls) == 1
-    now[0] += monitoring.CHECK_SECONDS
-    ready()
-    assert len(calls) == 2
+
+
+def test_a_store_that_hangs_has_failed_and_keeps_nobody_waiting(monkeypatch, watched):
+    """From the beginning, and after it went well; the other check goes on, and so does this one once it may."""
+    monkeypatch.setattr(monitoring, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(monitoring, "FIRST_SECONDS", 0.05)
+    now, answers = [0.0], threading.Semaphore(0)
+    ready = watched({"model": lambda: True, "snapshots": answers.acquire}, clock=lambda: now[0])
+    well, hangs = {"model": "ok", "snapshots": "ok"}, {"model": "ok", "snapshots": "failed"}
+    until(hangs, ready)
+    answers.release()
+    until(well, ready)
+    now[0] += 0.9 * monitoring.OLD_SECONDS
+    assert ready() == well
+    now[0] += monitoring.OLD_SECONDS
+    until(hangs, ready)
+    answers.release()
+    until(well, ready)
+    answers.release(1000)
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device", "/srv/secret"), ModelUnavailableError("no")]
+    "error",
+    [
+        OSError(28, "No space left on device", "/srv/secret"),
+        ModelUnavailableError("no"),
+        KeyError("unforeseen"),
+    ],
 )
-def test_a_check_that_fails_says_no_more_than_that(error):
+def test_a_check_that_fails_says_no_more_than_that(watched, error):
     def check():
         raise error
 
-    assert monitoring.Readiness({"stores": check})() == {"stores": "failed"}
+    assert watched({"stores": check})() == {"stores": "failed"}
 
 
 @pytest.mark.parametrize(
