@@ -21,7 +21,6 @@ from esmviz.models.layers import (
     Weights,
     classifier,
     frequencies,
-    packed,
     recast,
     rotation,
 )
@@ -105,8 +104,9 @@ class EsmNetwork:
 
     def to(self, how: torch.dtype | str) -> EsmNetwork:
         """A copy in another precision or on another device; only to compute with."""
-        network: EsmNetwork = recast(self, lambda tensor: tensor.to(how))
-        return replace(network, frequencies=self.frequencies, blocks=packed(network.blocks))
+        blocks = recast(self.blocks, lambda tensor: tensor.to(how), packs=True)
+        network: EsmNetwork = recast(replace(self, blocks=()), lambda tensor: tensor.to(how))
+        return replace(network, frequencies=self.frequencies, blocks=blocks)
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
         x = F.embedding(ids, self.words)

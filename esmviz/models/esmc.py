@@ -20,7 +20,6 @@ from esmviz.models.layers import (
     Weights,
     classifier,
     frequencies,
-    packed,
     pair_order,
     recast,
     rotation,
@@ -110,8 +109,9 @@ class EsmcNetwork:
 
     def to(self, how: torch.dtype | str) -> EsmcNetwork:
         """A copy in another precision or on another device; only to compute with."""
-        network: EsmcNetwork = recast(self, lambda tensor: tensor.to(how))
-        return replace(network, blocks=packed(network.blocks))
+        blocks = recast(self.blocks, lambda tensor: tensor.to(how), packs=True)
+        network: EsmcNetwork = recast(replace(self, blocks=()), lambda tensor: tensor.to(how))
+        return replace(network, blocks=blocks)
 
     def embed(self, ids: Tensor, positions: Tensor, pack: Pack) -> Tensor:
         return F.embedding(ids, self.words)

@@ -75,22 +75,23 @@ def attend(
     turns = torch.ones(n_tokens, d // 2, dtype=torch.complex64) if turns is None else turns
     out = torch.empty(query.shape, dtype=query.dtype)
     heads = (query, key, value, out)
-    is_sound = all(x.shape == out.shape and suits(x) and x.stride()[1:] == (d, 1) for x in heads)
-    if not is_sound or turns.shape != (n_tokens, d // 2) or sum(lengths) != n_tokens or min(lengths) < 1:
+    are_heads = all(x.shape == out.shape and suits(x) and x.stride()[1:] == (d, 1) for x in heads)
+    are_turns = turns.shape == (n_tokens, d // 2) and turns.dtype == torch.complex64
+    if not are_heads or not are_turns or sum(lengths) != n_tokens or min(lengths) < 1:
         raise ValueError(f"{tuple(query.shape)} heads, {tuple(turns.shape)} turns, {lengths} tokens")
-    cosines, sines = turns.real.contiguous(), turns.imag.contiguous()
-    compute = partial(
-        kernel().attend,
-        np.array([x.data_ptr() for x in (*heads, cosines, sines)]),
-        np.array([2 * x.stride(0) for x in heads]),
-        np.array(lengths),
-    )
+    read = (*heads, turns.real.contiguous(), turns.imag.contiguous())
+    places = np.array([x.data_ptr() for x in read])
+    steps = np.array([2 * x.stride(0) for x in heads])
+
+    def compute(part: tuple[int, int], _held: tuple[Tensor, ...] = read) -> None:
+        """Holds what it reads: whoever waits for it may be interrupted, and it would go on."""
+        kernel().attend(places, steps, np.array(lengths), *part, d)
+
     team = crew()
     if team is None:
-        compute(0, n_heads, d)
+        compute((0, n_heads))
     else:
         bounds = np.linspace(0, n_heads, team.size + 1).astype(int).tolist()
-        parts = [partial(compute, first, end, d) for first, end in pairwise(bounds)]
-        for done in team.together(parts):
+        for done in team.together([partial(compute, part) for part in pairwise(bounds)]):
             done.result()
     return out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -49,10 +50,15 @@ class Linear:
 
 
 def _can_fuse(x: Tensor) -> bool:
-    return (
-        x.dtype == torch.bfloat16
-        and x.device.type == "cpu"
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return x.dtype == torch.bfloat16 and x.device.type == "cpu" and _has_one_pass()
+
+
+@lru_cache(maxsize=1)
+def _has_one_pass() -> bool:
+    """oneDNN multiplies bfloat16 on x86 since AVX-512BW."""
+    names = ("_linear_pointwise", "_reorder_linear_weight", "_is_mkldnn_bf16_supported")
+    return all(hasattr(torch.ops.mkldnn, name) for name in names) and bool(
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )
 
 
@@ -158,25 +164,19 @@ def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
-def packed(part: Any) -> Any:
-    """A part with each of its linear maps packed."""
-    if isinstance(part, Linear):
-        return part.packed()
-    if isinstance(part, tuple):
-        return tuple(packed(one) for one in part)
-    if is_dataclass(part) and not isinstance(part, type):
-        return replace(part, **{f.name: packed(getattr(part, f.name)) for f in fields(part)})
-    return part
-
-
-def recast(part: Any, how: Callable[[Tensor], Tensor]) -> Any:
-    """A part with each of its tensors changed: in another precision, on another device."""
+def recast(part: Any, how: Callable[[Tensor], Tensor], *, packs: bool = False) -> Any:
+    """A part with each of its tensors changed: in another precision, on another device. Where it ``packs``, each linear
+    map is packed before the next is changed, so that there is no second copy of all.
+    """
     if isinstance(part, Tensor):
         return how(part)
     if isinstance(part, tuple):
-        return tuple(recast(one, how) for one in part)
+        return tuple(recast(one, how, packs=packs) for one in part)
     if is_dataclass(part) and not isinstance(part, type):
-        return replace(part, **{f.name: recast(getattr(part, f.name), how) for f in fields(part)})
+        changed = replace(
+            part, **{f.name: recast(getattr(part, f.name), how, packs=packs) for f in fields(part)}
+        )
+        return changed.packed() if packs and isinstance(changed, Linear) else changed
     return part
 
 

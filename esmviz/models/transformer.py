@@ -35,6 +35,12 @@ from esmviz.types import (
 )
 
 R = TypeVar("R")
+DAMAGED = "Its weights may be damaged: copy them again."
+BEYOND = {
+    "float16": "Use float32 or bfloat16 (ESMVIZ_PRECISION).",
+    "float32": DAMAGED,
+    "bfloat16": DAMAGED,
+}
 
 
 class TransformerBackend:
@@ -240,11 +246,9 @@ class TransformerBackend:
             if kept is not None:
                 kept.take(layer, x[: len(ids)])
         x = x[: len(ids)]
-        if x.dtype == torch.float16 and not x.isfinite().all():
-            raise OutputNotProvidedError(
-                f"{self.spec.name} leaves the range of float16 here.",
-                "Use float32 or bfloat16 (ESMVIZ_PRECISION).",
-            )
+        if not x.isfinite().all():
+            name = str(x.dtype).removeprefix("torch.")
+            raise OutputNotProvidedError(f"{self.spec.name} leaves the range of {name} here.", BEYOND[name])
         return x
 
     @torch.inference_mode()

@@ -1,7 +1,9 @@
 """Attention in bfloat16 of our own: right at every length and width, beside neighbours, in any memory layout."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from math import sqrt
 
 import pytest
@@ -96,6 +98,31 @@ def test_heads_shared_among_cores(n_threads, monkeypatch):
 
 
 @ON_THIS_PROCESSOR
+def test_what_is_read_lives_until_it_was_read(monkeypatch):
+    """An interrupt ends the waiting and not the reading, which is by address."""
+    read = []
+
+    class Interrupted:
+        size = 2
+
+        def together(self, tasks):
+            read.extend(tasks)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(half_attention, "crew", Interrupted)
+    query, key, value = (x.clone() for x in heads(60))
+    alive = weakref.ref(query)
+    with pytest.raises(KeyboardInterrupt):
+        ours(query, key, value, None, (60,))
+    del query, key, value
+    gc.collect()
+    assert alive() is not None
+    read.clear()
+    gc.collect()
+    assert alive() is None
+
+
+@ON_THIS_PROCESSOR
 def test_large_scores_pick_one_value_and_what_is_no_number_shows():
     query, key, value = heads(40, n_heads=1, d=16, scale=1.0)
     found = ours(query * 1e4, query, value, None, (40,))
@@ -115,6 +142,7 @@ def test_what_does_not_fit_is_refused_before_an_address_is_used():
         (query, key, value, None, (4, 5)),
         (query, key, value, None, (10, 0)),
         (query, key, value, turn((9,), 16), (10,)),
+        (query, key, value, Rotation(turn((10,), 16).turns.to(torch.complex128)), (10,)),
         (query, key[:9], value, None, (10,)),
         (query.float(), key, value, None, (10,)),
         (strided, key, value, None, (10,)),

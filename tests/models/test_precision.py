@@ -1,5 +1,8 @@
 """Which number format a request runs in, rule by rule; results are float32 in any."""
 
+import weakref
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ import torch
 from esmviz.errors import OutputNotProvidedError
 from esmviz.models.base import sites
 from esmviz.models.esm3 import converted
+from esmviz.models.layers import Linear
 from esmviz.models.precision import effective, fastest
 from esmviz.models.transformer import TransformerBackend
 from esmviz.types import ContactHead, HeadStatistic, KeepHeads, Request, Rollout
@@ -132,6 +136,35 @@ def test_numbers_beyond_float16_are_an_error_and_no_result(backends, mixed, monk
         list(forced.run_masked(sites(mixed[0], [1])))
     [output] = backend.run(mixed[:1], Request(logits=True))
     assert np.isfinite(output.logits).all()
+
+
+@pytest.mark.parametrize("name", ["esm2", "esmc"])
+def test_a_copy_is_packed_map_by_map(backends, monkeypatch, name):
+    """Never two copies at once: the memory of one was looked for."""
+    alive, most = weakref.WeakSet(), []
+    packed = Linear.packed
+
+    def pack(linear):
+        alive.add(linear.weight)
+        most.append(len(alive))
+        return packed(linear)
+
+    monkeypatch.setattr(Linear, "packed", pack)
+    backends[name]._networks["float32"].to(torch.bfloat16)
+    assert len(most) > 4
+    if fastest("cpu") == "bfloat16":  # elsewhere nothing is packed, and the weights are the copy itself
+        assert max(most) <= 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_finite_weights_may_overflow_which_is_an_error_too(backends, mixed, monkeypatch, precision):
+    backend = backends["esm2"]
+    network = backend._network(replace(VECTORS, precision=precision))[0]
+    run = type(network).block
+    monkeypatch.setattr(type(network), "block", lambda self, *rest: run(self, *rest) * 1e38)
+    with pytest.raises(OutputNotProvidedError, match=f"leaves the range of {precision}") as found:
+        list(backend.run(mixed[:1], replace(VECTORS, precision=precision)))
+    assert "damaged" in found.value.hint
 
 
 def test_a_copy_in_another_precision_never_copies_the_float32_weights(references, monkeypatch):
