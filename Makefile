@@ -56,7 +56,7 @@ else
 endif
 
 # Browser tests go alone, as above: Playwright's event loop stays, and asyncio.run refuses to start another.
-test-slow: $(RUN_STAMP) $(DEV_STAMP) chromium postgres  ## load, kill, figures for print and foreign environments
+test-slow: $(RUN_STAMP) $(DEV_STAMP) $(ESM_STAMP) chromium postgres  ## load, kill, figures for print and foreign environments
 	$(OFFLINE) $(PY) -m pytest -q -m 'slow and not browser' tests
 ifeq ($(NO_BROWSER),)
 	$(OFFLINE) $(PY) -m pytest -q -m 'browser and slow' tests/browser

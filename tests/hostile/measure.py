@@ -70,5 +70,5 @@ def all_of(kinds: list[str]) -> Iterator[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    for found in all_of(sys.argv[1:] or list(KINDS)):
+    for found in all_of(sys.argv[1:] or [kind for kind in KINDS if kind in targets.TARGETS]):
         print(json.dumps(found), flush=True)
