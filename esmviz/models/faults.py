@@ -25,7 +25,7 @@ def brief(said: object) -> str:
     """What a file or a library says, as one line of an error: a tensor's name can be as long as the file.
 
     >>> brief("MKV" * 100)[-5:], brief(ValueError())
-    ('KMKV…', 'ValueError')
+    ('VMKV…', 'ValueError')
     """
     text = str(said) if len(str(said)) or not isinstance(said, Exception) else type(said).__name__
     first = plain(next(iter(text.strip().splitlines()), ""))
