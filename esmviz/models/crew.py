@@ -7,15 +7,13 @@ something else wants a core too they wait for that: measured in benchmarks/RESUL
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
 
 T = TypeVar("T")
-Item = TypeVar("Item")
 
 
 class Crew:
@@ -39,31 +37,6 @@ class Crew:
         futures = [self._pool.submit(task) for task in tasks]
         wait(futures)
         return futures
-
-    def in_order(
-        self, items: Iterable[Item], compute: Callable[[Item], T], may_join: Callable[[list[Item]], bool]
-    ) -> Iterator[T]:
-        """What ``compute`` gives of each, in order: one for each thread under way and one that is next, where
-        ``may_join`` lets the last of those under way run beside the others. None runs after the end.
-        """
-        under_way: deque[tuple[Item, Future[T]]] = deque()
-
-        def finished() -> T:
-            result = under_way[0][1].result()
-            under_way.popleft()  # not before: who interrupts the waiting has it waited for below
-            return result
-
-        try:
-            for item in items:
-                while under_way and not (
-                    len(under_way) <= self.size and may_join([*(other for other, _ in under_way), item])
-                ):
-                    yield finished()
-                under_way.append((item, self._pool.submit(compute, item)))
-            while under_way:
-                yield finished()
-        finally:
-            wait([future for _, future in under_way if not future.cancel()])
 
 
 _HERE = threading.local()

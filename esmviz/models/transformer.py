@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -115,7 +117,7 @@ class TransformerBackend:
                 _described,
             )
 
-        for outputs in self._in_order(records, self._rows(records), request, compute):
+        for outputs in self._in_waves(records, self._rows(records), request, compute):
             yield from outputs
 
     def _run_masked(self, sites: Sequence[Site], request: Request) -> Iterator[tuple[IntArray, FloatArray]]:
@@ -130,29 +132,30 @@ class TransformerBackend:
             )
 
         rows = first_alone(self._rows(records[1:])) if sites else ()
-        for row, logits in self._in_order(records, rows, request, compute):
+        for row, logits in self._in_waves(records, rows, request, compute):
             yield np.arange(row.start, row.stop), read_only(np.stack(logits))
 
     def _rows(self, records: Sequence[ProteinRecord]) -> Iterator[range]:
         return packs([len(record) + 2 for record in records], self._max_tokens)
 
-    def _in_order(
+    def _in_waves(
         self,
         records: Sequence[ProteinRecord],
         rows: Iterable[range],
         request: Request,
         compute: Callable[[range], R],
     ) -> Iterator[R]:
-        """What ``compute`` gives of each row, in order. On a processor rows run side by side where their memory is free;
-        one that is alone has all cores.
+        """What ``compute`` gives of each row, in order. On a processor rows run side by side, as many as it has cores,
+        where their memory is free.
         """
-        team, rows = crew() if self.device == "cpu" else None, list(rows)
-        if team is None or len(rows) == 1:
-            yield from map(compute, rows)
-        else:
-            yield from team.in_order(
-                rows, compute, lambda some: self._fits([records[i] for row in some for i in row], request)
-            )
+        team = crew() if self.device == "cpu" else None
+        waiting = iter(rows)
+        while wave := list(islice(waiting, team.size if team else 1)):
+            together = [records[index] for row in wave for index in row]
+            if team is None or len(wave) == 1 or not self._fits(together, request):
+                yield from map(compute, wave)
+            else:
+                yield from (done.result() for done in team.together([partial(compute, row) for row in wave]))
 
     def _network(self, request: Request) -> tuple[Network, str]:
         """The network and the precision of a request. Where ``auto`` finds no room for a copy it is float32, for as

@@ -52,62 +52,12 @@ def test_a_failure_is_of_its_row_alone(team):
         second.result()
 
 
-def test_results_come_in_order_whoever_is_ready_first(team):
-    first = threading.Event()
-
-    def task(number):
-        if number == 0:
-            assert first.wait(WAIT)  # set by the second, which has begun beside it
-        first.set()
-        return number
-
-    assert list(team.in_order(range(9), task, lambda some: True)) == list(range(9))
-
-
-def test_as_many_as_may_join_and_one_more_than_threads_at_most(team):
-    seen = []
-    list(
-        team.in_order(range(9), lambda number: number, lambda some: seen.append(len(some)) or len(some) <= 2)
-    )
-    assert max(seen) == 3  # asked for a third beside two, which had to wait
-    seen.clear()
-    list(team.in_order(range(9), lambda number: number, lambda some: not seen.append(len(some))))
-    assert max(seen) == team.size + 1
-
-
-def test_whoever_leaves_early_leaves_nothing_running(team):
-    begun, is_over = [], threading.Event()
-
-    def task(number):
-        begun.append(number)
-        if number > 0:
-            assert is_over.wait(WAIT)
-        return number
-
-    results = team.in_order(range(50), task, lambda some: True)
-    assert next(results) == 0
-    threading.Timer(0.05, is_over.set).start()
-    results.close()
-    n_begun = len(begun)
-    assert n_begun <= team.size + 2
-    with pytest.raises(ZeroDivisionError):
-        list(team.in_order(range(50), lambda number: 1 // (3 - number), lambda some: True))
-    assert len(begun) == n_begun
-
-
 def test_one_crew_for_the_process_and_none_on_one_core(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert crew() is crew()
     assert crew().size == 2
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert crew() is None
-
-
-def test_a_thread_of_a_crew_has_none(team, monkeypatch):
-    """Whatever torch says of its threads: all would wait for a thread that is free."""
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert crew() is not None
-    assert [done.result() for done in team.together([crew] * 3)] == [None] * 3
 
 
 @pytest.fixture(params=["esm2", "esmc", "esm1b"])
@@ -132,14 +82,10 @@ def test_side_by_side_is_as_one_after_the_other(small_rows, mixed, team, monkeyp
     alone, alone_masked = everything(small_rows, mixed)
     monkeypatch.setattr(transformer, "crew", lambda: team)
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)
-    in_order = team.in_order
-
-    def noted(items, compute, may_join):
-        return in_order(items, compute, lambda some: may_join(some) and not together.append(len(some)))
-
-    monkeypatch.setattr(team, "in_order", noted)
+    run = team.together
+    monkeypatch.setattr(team, "together", lambda tasks: together.append(len(tasks)) or run(tasks))
     found, found_masked = everything(small_rows, mixed)
-    assert (max(together, default=1) > 2) == (not is_short)
+    assert (3 in together) == (not is_short)
     np.testing.assert_allclose(found_masked, alone_masked, atol=1e-5)
     for ours, expected in zip(found, alone, strict=True):
         for one, other in zip(ours, expected, strict=True):
