@@ -145,6 +145,7 @@ endif
 	@$(PIP) install --quiet $(TORCH) -c constraints.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(PY) -c 'from esmviz.models import half_attention; half_attention.warm_up()'
+	@$(PY) -c 'from esmviz import maps; maps.warm_up()'
 	@rm -f .venv/.run-* && touch $@
 
 # esm pins an old transformers, which the resolver would refuse: hence --no-deps, after everything else.

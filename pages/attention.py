@@ -16,7 +16,7 @@ with ui.opened("attention", needs="attentions") as choice:
     if not are_heads:
         drawn["apart"] = st.sidebar.slider("List pairs at least this far apart", 1, 30, APART, key="apart")
         drawn["stretch"], _ = ui.pick_parts(choice.record)
-    shown = panels.attention(output.probes[look.probe.key], look, choice.record, provenance, **drawn)
+    shown = ui.once(panels.attention, output.probes[look.probe.key], look, choice.record, provenance, **drawn)
     points = ui.spread(choice, shown, side=1.3, points=are_heads)
     if are_heads:
         st.caption("Click a head to open it.")

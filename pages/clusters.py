@@ -22,7 +22,7 @@ with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
 
     grouped = panels.Grouped(records, embeddings, projection, clusters)
     by = {"pooling": pooling, "colour": colour}
-    shown = panels.clusters(grouped, look, choice.session.source, provenance, **by)
+    shown = ui.once(panels.clusters, grouped, look, choice.session.source, provenance, **by)
     picture, side = st.columns([3, 1.5], gap="medium")
     with picture:
         points = ui.panel(choice, shown.panel, points=True)

@@ -30,7 +30,7 @@ with ui.opened("home") as choice:
         entropy = expectation.entropy(expectation.probabilities(output.logits))
         provenance = ui.provenance(choice, output)
         drawn, edges = parts.drawn_stretch(entropy, ui.pick_stretch(record, parts.MOST_POSITIONS))
-        figure = views.entropy_profile(drawn, record, provenance, edges=edges)
+        figure = ui.once(views.entropy_profile, drawn, record, provenance, edges=edges)
         surest = [residue_label(i, record.sequence[i]) for i in expectation.most_constrained(entropy, k=5)]
         table = ui.tables.by_residue(record, entropy_bits=entropy)
         panel = panels.Panel(

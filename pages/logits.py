@@ -16,4 +16,4 @@ with ui.opened("logits", needs="logits") as choice:
     if look.show == "mutations":
         ui.say_if_no_effects(choice.spec)
     height = 240 if look.show == "mutations" else 320  # two lists of mutations
-    ui.spread(choice, panels.logits(logits, *shown_as), side=1.2, height=height)
+    ui.spread(choice, ui.once(panels.logits, logits, *shown_as), side=1.2, height=height)

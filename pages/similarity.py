@@ -17,4 +17,5 @@ with ui.opened("similarity", needs="hidden_states", layers_from=0) as choice:
     columns = ui.inspect(choice, request, other, slot="other") if other else rows
     provenance = ui.provenance(choice, rows, layer=choice.layer)
     look = {"stretches": ui.pick_parts(record, other), "centred": centred, "apart": apart}
-    ui.spread(choice, panels.similarity((rows, columns), record, other, provenance, **look))
+    shown = ui.once(panels.similarity, (rows, columns), record, other, provenance, **look)
+    ui.spread(choice, shown)

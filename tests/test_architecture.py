@@ -97,6 +97,7 @@ OUTSIDE = {
     "typer": {"cli"},
     "prometheus_client": {"operations"},
     "pandas": {"ui"},
+    "pyarrow": {"ui"},
     "platformdirs": {"settings"},
     "sqlalchemy": {"stores"},
     "alembic": {"stores"},

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from training.network import Network
+from training.precision import multiplies_bfloat16
 from training.workers import Workers
 
 # The quintic Newton-Schulz iteration of Jordan et al. (2024): five rounds bring all singular values near 1.
@@ -12,7 +13,7 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 def orthogonalise(gradients: Tensor, rounds: int = 5) -> Tensor:
     """The nearest orthogonal matrix of each of a stack (n, rows, columns), roughly."""
-    x = gradients.to(torch.bfloat16)
+    x = gradients.to(torch.bfloat16 if multiplies_bfloat16(gradients.device) else torch.float32)
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
@@ -56,7 +57,10 @@ class Optimiser:
         self.muon_rate, self.adam_rate = muon_rate, adam_rate
         self.rest = {n: p for n, p in named.items() if n not in matrices}
         self.muon = Muon(matrices, weight_decay)
-        self.adam = torch.optim.Adam(self.rest.values(), lr=adam_rate, betas=(0.9, 0.98), eps=1e-8)
+        is_fused = network.head_bias.is_cuda  # nothing is waited for there, the count of steps included
+        self.adam = torch.optim.Adam(
+            self.rest.values(), lr=adam_rate, betas=(0.9, 0.98), eps=1e-8, fused=is_fused
+        )
 
     def step(self, share: float, workers: Workers) -> None:
         workers.map(lambda name: self.muon.update(name, self.muon_rate * share), list(self.muon.matrices))
@@ -77,5 +81,6 @@ class Optimiser:
             velocity.copy_(tensors[f"muon.{name}"])
         for name, p in self.rest.items():
             self.adam.state[p] = {
-                key: tensors[f"adam.{key}.{name}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
+                key: tensors[f"adam.{key}.{name}"].clone().to(p.device)
+                for key in ("step", "exp_avg", "exp_avg_sq")
             }

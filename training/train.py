@@ -21,6 +21,7 @@ from training.checkpoint import Progress, export, from_transformers, load_run, s
 from training.corpus import Pool, load_pools
 from training.network import FIRST_AMINO_ACID, Network, Shape
 from training.optimiser import Optimiser
+from training.precision import multiplies_bfloat16
 from training.schedule import Schedule
 from training.workers import Workers
 
@@ -68,7 +69,7 @@ class Run:
         groups, progress, shape = load_run(folder)
         run = cls._build(settings, pools, device, shape)
         run.network.load_state_dict(groups["network"])
-        run.optimiser.load({n: t.to(device) for n, t in groups["optimiser"].items()})
+        run.optimiser.load(groups["optimiser"])
         run.average = {n: t.to(device) for n, t in groups["average"].items()}
         run.progress = progress
         return run
@@ -89,8 +90,8 @@ class Run:
             return self.progress.step / training["n_steps"]
         return self.progress.minutes / training["minutes"]
 
-    def step(self) -> float:
-        """One batch; returns the mean loss of its targets, in nats."""
+    def step(self) -> Tensor:
+        """One batch; returns the mean loss of its targets (a number where it was computed), in nats."""
         training = self.settings["training"]
         done = self.done
         n_tokens = training["long_row_tokens" if self.schedule.is_long(done) else "row_tokens"]
@@ -104,17 +105,16 @@ class Run:
         self.progress.residues += int((batch.tokens >= FIRST_AMINO_ACID).sum())
         if self.schedule.averages(done):
             self._update_average()
-        return sum(loss for loss, _ in losses) / len(losses)
+        return torch.stack([loss for loss, _ in losses]).mean()
 
-    def _gradients(self, batch: Batch) -> tuple[float, tuple[Tensor, ...]]:
+    def _gradients(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Loss in nats and its gradients on a part of a batch."""
         *inputs, labels = to_tensors(batch, self.device)
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.settings["training"].get("bf16", True)
-        ):
+        is_half = self.settings["training"].get("bf16", multiplies_bfloat16(self.device))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half):
             logits = self.network(*inputs)
         loss = F.cross_entropy(logits.float(), labels)
-        return float(loss.detach()), torch.autograd.grad(loss, list(self.network.parameters()))
+        return loss.detach(), torch.autograd.grad(loss, list(self.network.parameters()))
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -146,7 +146,7 @@ def train(run: Run, folder: Path, export_to: Path | None) -> None:
         run.progress.minutes = minutes_before + (time.monotonic() - begun) / 60
         if run.progress.step % 100 == 0:
             minutes = round(run.progress.minutes, 2)
-            loss, losses = round(sum(losses) / len(losses), 4), []
+            loss, losses = round(float(torch.stack(losses).mean()), 4), []
             print(json.dumps({"step": run.progress.step, "loss": loss, "minutes": minutes}), flush=True)
         if time.monotonic() - saved > 60 * training["save_every_minutes"]:
             run.save(folder)

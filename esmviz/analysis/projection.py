@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,13 +99,7 @@ def umap(
             f"UMAP needs {n_components + 2} proteins or more for {n_components} axes, not {len(vectors)}: "
             "use pca"
         )
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Tensorflow not installed", ImportWarning
-        )  # for a class not used here
-        from umap import UMAP
-
-    reducer = UMAP(
+    reducer = _umap_class()(
         n_neighbors=n_neighbors,
         min_dist=min_dist,
         metric=metric,
@@ -111,6 +108,34 @@ def umap(
         n_jobs=1,
     )
     return np.asarray(reducer.fit_transform(np.ascontiguousarray(vectors)), dtype=np.float32)
+
+
+@cache
+def _umap_class() -> Any:
+    """UMAP, told to keep on disk what numba compiles for it: else every start of a server compiles for a quarter of a
+    minute, and whatever else it does waits.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Tensorflow not installed", ImportWarning
+        )  # for a class not used here
+        from umap import UMAP, layouts, umap_, utils
+
+    slow = (
+        utils.fast_knn_indices,
+        umap_.smooth_knn_dist,
+        umap_.compute_membership_strengths,
+        layouts._nb_optimize_layout_euclidean_single_epoch,
+    )
+    for function in slow:
+        try:
+            function.enable_caching()
+        except (RuntimeError, OSError) as error:  # no folder to write to
+            logging.getLogger(__name__).warning(
+                "UMAP is compiled anew at each start (NUMBA_CACHE_DIR helps): %s", error
+            )
+            break
+    return UMAP
 
 
 def pca(vectors: FloatArray, n_components: int = 2) -> tuple[FloatArray, FloatArray]:

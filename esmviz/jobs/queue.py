@@ -149,6 +149,11 @@ class Queue:
             }
             return len(jobs)
 
+    def n_waiting(self) -> int:
+        """How many wait for a job, be it the same one."""
+        with self._lock:
+            return sum(not job.is_over for job in self._wants.values())
+
     def counts(self) -> Counter[tuple[str, str]]:
         """How many jobs there are in each lane and status."""
         with self._lock:

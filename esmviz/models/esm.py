@@ -164,7 +164,8 @@ def _token_dropout_scale(ids: Tensor, pack: Pack) -> Tensor:
     row.
     """
     is_masked = (ids == MASK).float()
-    protein = torch.repeat_interleave(torch.tensor(pack.lengths, device=ids.device))
+    lengths = torch.tensor(pack.lengths, device=ids.device)
+    protein = torch.repeat_interleave(lengths, output_size=len(ids))  # unsaid, a GPU is waited for
     n_masked = torch.zeros(len(pack.lengths), device=ids.device).index_add_(0, protein, is_masked)
     n_tokens = torch.tensor(pack.lengths, device=ids.device, dtype=torch.float32)
     scale = (1 - MASKED_IN_TRAINING) / (1 - n_masked / n_tokens)

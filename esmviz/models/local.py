@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 from esmviz.errors import CorruptCheckpointError
 from esmviz.models.catalog import CATALOG, MINI_FOLDER
 from esmviz.models.folders import describe
 from esmviz.models.native import is_native
+from esmviz.models.weights import ESM3_FILES
 from esmviz.types import ModelSpec
+
+Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class LocalCheckpoints:
@@ -17,15 +21,16 @@ class LocalCheckpoints:
 
     def __init__(self, models_dir: Path | None, allow_paths: bool) -> None:
         self._models_dir, self._allow_paths = models_dir, allow_paths
+        self._known: dict[Path, tuple[Stamp, ModelSpec]] = {}
 
     def specs(self) -> dict[str, ModelSpec]:
         """What is in the folder. A checkpoint that cannot be read is there too; its note says why."""
-        return {name: _described(path, name) for name, path in self._paths().items()}
+        return {name: self._described(path, name) for name, path in self._paths().items()}
 
     def spec(self, name: str) -> ModelSpec | None:
         """The spec of a checkpoint; None where there is none of that name."""
         path = self.path_of(name)
-        return None if path is None else _described(path, name)
+        return None if path is None else self._described(path, name)
 
     def path_of(self, name: str) -> Path | None:
         """Folder or file of a checkpoint."""
@@ -44,6 +49,15 @@ class LocalCheckpoints:
             return spec
         return replace(spec, provides=spec.provides - {"contacts"})
 
+    def _described(self, path: Path, name: str) -> ModelSpec:
+        """Pages ask for every model at every run of their scripts: what did not change is not read again."""
+        stamp = _stamp(path)
+        before, spec = self._known.get(path, ((), None))
+        if spec is None or not stamp or stamp != before or spec.name != name:
+            spec = _described(path, name)
+            self._known[path] = stamp, spec
+        return spec
+
     def _paths(self) -> dict[str, Path]:
         if self._models_dir is None or not self._models_dir.is_dir():
             return {}
@@ -56,6 +70,18 @@ class LocalCheckpoints:
             elif is_native(path):  # under its whole name where another has the short one
                 found[path.name if path.stem in found else path.stem] = path
         return found
+
+
+def _stamp(path: Path) -> Stamp:
+    """What changes when a file of a checkpoint is put there, taken away or written; () where they cannot be looked at."""
+    try:
+        beside = path.parent.glob(f"{escape(path.stem)}*")  # a contact regression is a file of its own
+        nested = (path / name for name in ESM3_FILES if (path / name).is_file())
+        paths = sorted({*path.iterdir(), *nested} if path.is_dir() else beside)
+        found = [(str(each), each.stat()) for each in paths]
+    except OSError:  # a link that leads nowhere, a file that goes this moment: its reader says so
+        return ()
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 
 def _described(path: Path, name: str) -> ModelSpec:

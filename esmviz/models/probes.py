@@ -118,7 +118,7 @@ class Thumbnailer(_AllHeads):
         self.layers = frozenset(range(1, n_layers + 1))
         self._size = min(n_residues, probe.size)
         edges = torch.arange(self._size + 1) * n_residues // self._size
-        block = torch.repeat_interleave(torch.arange(self._size), edges.diff())
+        block = torch.repeat_interleave(torch.arange(self._size), edges.diff(), output_size=n_residues)
         self._block = F.pad(F.one_hot(block, self._size).float(), (0, 0, 1, 1))  # BOS and EOS are in none
         self._n = edges.diff().float()
         self._maps = torch.zeros(n_layers, n_heads, self._size, self._size)

@@ -22,6 +22,7 @@ from esmviz.ui.computing import (
     projection,
     provenance,
 )
+from esmviz.ui.drawings import once
 from esmviz.ui.errors import plain
 from esmviz.ui.figures import beside, facts, figure, how_to_read, panel, ranking, spread
 from esmviz.ui.frame import PAGES, Choice, framed, link, opened
@@ -57,6 +58,7 @@ __all__ = [
     "masked_logits",
     "measurements",
     "model_catalogue",
+    "once",
     "open_head",
     "opened",
     "panel",

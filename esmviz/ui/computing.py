@@ -32,7 +32,9 @@ from esmviz.ui.figures import figure
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
 
-PATIENCE_SECONDS = 0.4  # a job done by then shows its result without a flash of the progress bar
+PATIENCE_SECONDS = 0.8  # a job done by then shows its result without a flash of the progress bar
+SECONDS_OF_EACH = 0.05  # asking for progress costs a run of a fragment: in a crowd everybody asks less often
+MOST_SECONDS = 3.0
 Show = Callable[[Any], object]
 
 
@@ -184,11 +186,17 @@ def _awaited(slot: str, asked: object, submit: Callable[..., Job], show: Show | 
     job = submit(visitor=session.visitor, slot=slot)
     sessions.beat(session)
     if not job.wait(PATIENCE_SECONDS):
-        # Drawing what has come so far takes the time of many passes: less often than a bar.
-        every = 0.5 if show is None else 2.0
-        st.fragment(_progress, run_every=every)(job, slot, asked, show)
+        st.fragment(_progress, run_every=_interval(show))(job, slot, asked, show)
         st.stop()
     return job.result()
+
+
+def _interval(show: Show | None) -> float:
+    """Seconds between two looks at a running job. Drawing what has come so far takes the time of many passes: it is done
+    less often than a bar.
+    """
+    crowd = SECONDS_OF_EACH * workbench().queue.n_waiting()
+    return min(MOST_SECONDS, (0.5 if show is None else 2.0) + crowd)
 
 
 def _offer_again(slot: str, session: sessions.Session) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
 from esmviz import export
@@ -29,19 +30,24 @@ def figure(fig: Any, name: str, *, alt: str, points: bool = False) -> Any:
 
     Returns what was selected when ``points``, else None.
     """
-    exhibits.note(lambda: Picture(name, alt, fig.to_json()), *_cells(fig), is_picture=True)
+    exhibits.note(lambda: Picture(name, alt, fig.to_json()), *cells(fig), is_picture=True)
     return _drawn(fig, name, alt, points)
 
 
-def _cells(fig: Any) -> list[Any]:
+def cells(fig: Any) -> list[Any]:
     """What a figure holds on to."""
     names = ("x", "y", "z", "text", "customdata", "hovertext")
     return [getattr(trace, name, None) for trace in fig.data for name in names]
 
 
-def _drawn(fig: Any, name: str, alt: str, points: bool) -> Any:
-    if is_dark():  # figures are made for the light one
+def themed(fig: Any) -> None:
+    """Give a figure, which is made for the light theme, the visitor's; one that has it is left alone: it may be shared."""
+    if is_dark() and not theme.is_dark(fig):
         fig.update_layout(template=theme.template(dark=True))
+
+
+def _drawn(fig: Any, name: str, alt: str, points: bool) -> Any:
+    themed(fig)
     options: dict[str, Any] = (
         {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if points else {}
     )
@@ -69,7 +75,7 @@ def panel(choice: Choice, shown: Panel, *, points: bool = False) -> Any:
         What the visitor selected, when ``points``.
     """
     selected = _drawn(shown.figure, shown.name, shown.alt, points)
-    exhibits.note_panel(shown, *_cells(shown.figure))
+    exhibits.note_panel(shown, *cells(shown.figure))
     title = f"{choice.question} {shown.subject.name}"
     _downloads(shown.file_name, shown.figure, title, shown.facts, shown.columns, shown.arrays)
     how_to_read(*shown.reading)
@@ -109,11 +115,18 @@ def picture(shown: Picture, fig: Any, title: str, number: int) -> None:
 
 def table(shown: Table, number: int) -> None:
     """A stored table with its files."""
-    st.dataframe(tables.shown(shown.columns), hide_index=True, height=420, key=f"shown_{number}")
+    st.dataframe(_arrow(shown.columns), hide_index=True, height=420, key=f"shown_{number}")
+
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _table_and_arrays(
             shown.file_name, shown.facts, lambda: shown.columns, shown.arrays, key=f"table{number}_"
         )
+
+
+def _arrow(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """A table for the browser as Streamlit sends it; by way of pandas it would take several times as long."""
+    shown = tables.shown(columns)
+    return pa.table({name: pa.array(column, from_pandas=True) for name, column in shown.items()})
 
 
 def files(
@@ -199,7 +212,7 @@ def ranking(title: str, columns: Mapping[str, Sequence[Any]], *, height: int = 3
     """A ranked table beside the picture: its twin for screen readers."""
     exhibits.note(lambda: Table(title, columns, note), columns)
     st.markdown(f"**{title}**")
-    st.dataframe(tables.shown(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
+    st.dataframe(_arrow(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
     if note:
         st.caption(plain(note))
 

@@ -38,7 +38,7 @@ def download(
     is_large : bool
         Whether a click draws the page anew, so that the buttons rest that had the time when they were drawn.
     """
-    meter = quotas().meter(sessions.current().visitor)
+    meter = quotas().meter(sessions.at_hand().visitor)
     refusal = meter.refusal()
 
     def made() -> bytes:

@@ -181,7 +181,7 @@ def _need_weights(spec: ModelSpec) -> None:
 def link(file: str, label: str) -> None:
     """A link to another page that keeps protein, model and layer."""
     page = next(page for page in PAGES if page.file == file)
-    st.page_link(page.as_streamlit(), label=label, query_params=sessions.current().written)
+    st.page_link(page.as_streamlit(), label=label, query_params=sessions.at_hand().written)
 
 
 def _source_line(session: Session, file: str) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
 
 from esmviz.settings import Settings
@@ -24,9 +24,16 @@ from esmviz.ui.shelf import TABS
 UPLOADS = "/_stcore/upload_file/"
 UPLOADERS = 4  # proteins, labels, a structure, a saved session: what one tab can hold at a time
 FULL = "This server has too little free memory for an upload. Please try again in a minute."
+LEAST_RATE = 64 << 10  # bytes a second that an upload must come at, after a minute's grace
+GRACE = 60.0
 MUCH = "This tab has uploaded {} MB already, and this server keeps no more of one. Please reload the page and try again."
 
+BUSY = "Other uploads from your network are under way. Please try again when they have arrived."
+SLOW = "This upload came too slowly and was ended. Please try again, or with a smaller file."
+
 _full = PlainTextResponse(FULL, 503, {"retry-after": "60"})
+_busy = PlainTextResponse(BUSY, 429, {"retry-after": "20"})
+_slow = PlainTextResponse(SLOW, 408, {"connection": "close"})
 
 
 class Room:
@@ -50,6 +57,9 @@ class Room:
         self._has_room = has_room or (lambda n_bytes: workbench().has_room(n_bytes))
         self._held = held or _held
         self._coming: Counter[str] = Counter()  # bytes under way, by connection
+        self._sending: Counter[str] = (
+            Counter()
+        )  # the same, by address: a size is easily claimed, and memory made for it
         self._open: Counter[str] = Counter()  # websockets, by address
 
     @property
@@ -82,10 +92,34 @@ class Room:
         if others + self._coming[connection] + size > UPLOADERS * most:
             await PlainTextResponse(MUCH.format(others >> 20), 413)(scope, receive, send)
             return
-        with _counted(self._coming, connection, size):  # before anything is awaited: several come at once
+        at = address(scope, self.settings)
+        if self._sending[at] + size > UPLOADERS * most:
+            await _busy(scope, receive, send)
+            return
+        # Counted before anything is awaited: several come at once.
+        with _counted(self._coming, connection, size), _counted(self._sending, at, size):
             has_room = await asyncio.to_thread(self._has_room, self._coming.total())
             app = self.app if has_room else _full
-            await app(scope, receive, send)
+            await _in_time(app, GRACE + size / LEAST_RATE)(scope, receive, send)
+
+
+def _in_time(app: ASGIApp, seconds: float) -> ASGIApp:
+    """The application, ended after so long unless it has begun to answer."""
+
+    async def timed(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_stay(message: Message) -> None:
+            limit.reschedule(None)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await app(scope, receive, send_and_stay)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            await _slow(scope, receive, send)
+
+    return timed
 
 
 @contextmanager

@@ -130,6 +130,12 @@ def current() -> Session:
     return session
 
 
+def at_hand() -> Session:
+    """``current``, for who comes later in the same run of a page: buttons and links need not look everything up anew."""
+    session: Session | None = st.session_state.get("session")
+    return current() if session is None else session
+
+
 def beat(session: Session) -> None:
     """Tell the queue that the visitor is here, and stays here while the page is connected."""
     workbench().queue.heartbeat(session.visitor, partial(is_connected, session.connection))

@@ -70,6 +70,11 @@ def template(dark: bool = False) -> go.layout.Template:
     return go.layout.Template(layout=_layout(ink))
 
 
+def is_dark(figure: go.Figure) -> bool:
+    """Whether a figure has the dark template."""
+    return bool(figure.layout.template.layout.paper_bgcolor == _DARK["paper"])
+
+
 def paper(dark: bool) -> str:
     """Background of a picture."""
     return (_DARK if dark else _LIGHT)["paper"]

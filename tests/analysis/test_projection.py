@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core.dispatcher import Dispatcher
 from scipy.spatial.distance import pdist
 
 from esmviz.analysis.projection import pca, umap, umap_neighbors
@@ -110,3 +111,18 @@ def test_pca_refuses_what_is_no_table():
         pca(np.zeros(3))
     with pytest.raises(ValueError, match="1 or more"):
         pca(np.zeros((3, 3)), n_components=0)
+
+
+def test_what_umap_compiles_for_a_set_is_kept_on_disk():
+    from umap import layouts, umap_, utils
+
+    umap(RNG.normal(size=(20, 5)).astype(np.float32))
+    compiled = [
+        f
+        for module in (layouts, umap_, utils)
+        for f in vars(module).values()
+        if isinstance(f, Dispatcher) and f.signatures
+    ]
+    slow = {f.py_func.__name__ for f in compiled if f.targetoptions.get("parallel") or "layout" in f.__name__}
+    assert {"fast_knn_indices", "compute_membership_strengths"} <= slow
+    assert not [f.py_func.__name__ for f in compiled if f.py_func.__name__ in slow and not f.stats.cache_path]

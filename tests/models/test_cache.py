@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from esmviz.errors import CorruptCheckpointError, ModelUnavailableError, UnknownModelError
-from esmviz.models import checkpoints, memory
+from esmviz.models import checkpoints, local, memory
 from esmviz.models.base import AMINO_ACID_TOKENS, tokens
 from esmviz.models.cache import ModelCache
 from esmviz.models.catalog import CATALOG
@@ -51,6 +51,35 @@ def test_a_folder_called_snapshots_makes_no_commit_of_a_name(models_dir, tmp_pat
     shutil.copytree(models_dir / "esm2", tmp_path / "snapshots" / "mine")
     backend = ModelCache(models_dir=tmp_path / "snapshots", device="cpu", offline=True).backend("mine")
     assert len(backend.revision) == 64
+
+
+def test_a_checkpoint_that_did_not_change_is_not_read_again(cache, models_dir, monkeypatch):
+    before = cache.specs()
+    read = []
+    monkeypatch.setattr(local, "describe", lambda path, name: read.append(name) or before[name])
+    assert cache.specs() == before
+    assert read == []
+    (models_dir / "esm2" / "card.json").write_text('{"licence": "mine"}')
+    (models_dir / "broken" / "config.json").write_text("{}")
+    cache.specs()
+    assert read == ["broken", "esm2"]
+
+
+def test_what_replaces_a_checkpoint_is_seen(cache, models_dir, saved):
+    assert cache.spec("esm2").family == "esm"
+    shutil.rmtree(models_dir / "esm2")
+    assert "esm2" not in cache.specs()
+    shutil.copytree(saved / "esmc", models_dir / "esm2")
+    assert cache.spec("esm2").family == "esmc"
+
+
+def test_a_regression_that_comes_later_is_seen(saved, tmp_path):
+    weights = tmp_path / "mine.pt"
+    weights.write_bytes(b"")
+    stamp = local._stamp(weights)
+    (tmp_path / "mine-contact-regression.pt").write_bytes(b"")
+    assert local._stamp(weights) != stamp
+    assert local._stamp(tmp_path / "nowhere.pt") == ()
 
 
 def test_a_folder_that_cannot_be_read_is_listed_with_its_reason(cache):

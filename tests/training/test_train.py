@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.fake_gpu import fake_gpu  # noqa: F401  fixture
 from training.checkpoint import load_run
 from training.corpus import Pool, build_pool
+from training.network import Network, Shape
 from training.optimiser import orthogonalise
 from training.schedule import Schedule
 from training.train import Run, train
@@ -63,9 +65,70 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(
 def test_one_protein_is_learnt_by_heart(settings: dict[str, Any]) -> None:
     settings["training"] |= {"n_steps": 100, "batch_tokens": 256}
     run = Run.start(settings, {"general": build_pool([("c", "ACDEFGHIKLMNPQRSTVWY" * 2, 1.0)])}, CPU)
-    losses = [run.step() for _ in range(100)]
+    losses = [float(run.step()) for _ in range(100)]
     assert np.mean(losses[:3]) > 2.8
     assert np.mean(losses[-10:]) < 1.5
+
+
+GPU = torch.device("cuda")
+GOES_BACK = torch.backends.cuda.is_built()  # else torch has no engine for it
+
+
+def prepare_for_a_gpu(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that have numbers go there: those of the fake cannot take another's place in a module. Where torch does
+    not go back, gradients are of the kind that it would give.
+    """
+    network = Network(Shape(**settings["model"]))
+    monkeypatch.setattr("training.train.Network", lambda shape: network)
+    if not GOES_BACK:
+        monkeypatch.setattr(torch.autograd, "grad", lambda loss, inputs: [x * loss for x in inputs])
+
+
+def kinds(run: Run) -> set[tuple[str, torch.dtype]]:
+    """Device and type of all that a run keeps."""
+    kept = (*run.network.parameters(), *run.optimiser.tensors().values(), *run.average.values())
+    return {(x.device.type, x.dtype) for x in kept}
+
+
+def test_a_step_on_a_gpu_multiplies_in_bfloat16_alone(
+    settings: dict[str, Any],
+    pools: dict[str, Pool],
+    monkeypatch: pytest.MonkeyPatch,
+    fake_gpu: Any,  # noqa: F811
+) -> None:
+    del settings["training"]["bf16"]
+    settings["training"]["average_from"] = 0.0
+    prepare_for_a_gpu(settings, monkeypatch)
+    with torch.set_grad_enabled(GOES_BACK), fake_gpu() as products:
+        run = Run.start(settings, pools, GPU)
+        losses = [run.step(), run.step()]
+    assert {(loss.device.type, loss.dtype) for loss in losses} == kinds(run) == {("cuda", torch.float32)}
+    assert products.kinds() == {("cuda", torch.bfloat16)}
+    assert products.found["addmm", "cuda", torch.bfloat16] == 2 * 6  # four of the block, two of the head
+
+
+def test_a_run_goes_on_on_a_gpu(
+    settings: dict[str, Any],
+    pools: dict[str, Pool],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    fake_gpu: Any,  # noqa: F811
+) -> None:
+    settings["training"]["average_from"] = 0.0
+    first = Run.start(settings, pools, CPU)
+    first.step()
+    first.save(tmp_path)
+    saved = load_run(tmp_path)
+    monkeypatch.setattr(
+        "training.train.load_run", lambda folder: saved
+    )  # safetensors fills none without numbers
+    prepare_for_a_gpu(settings, monkeypatch)
+    with torch.set_grad_enabled(GOES_BACK), fake_gpu():
+        second = Run.resume(settings, pools, GPU, tmp_path)
+        assert kinds(second) == {("cuda", torch.float32)}
+        second.step()
+    assert kinds(second) == {("cuda", torch.float32)}
+    assert second.progress.step == 2
 
 
 def test_minutes_end_a_run_without_a_number_of_steps(

@@ -18,7 +18,7 @@ from esmviz.models import memory
 from esmviz.models.fake import FakeModels
 from esmviz.settings import Settings
 from esmviz.ui import room
-from esmviz.ui.room import Room
+from esmviz.ui.room import UPLOADERS, Room
 from esmviz.ui.shelf import TABS
 from esmviz.workbench import Workbench
 
@@ -112,6 +112,54 @@ def test_uploads_of_several_tabs_at_the_same_time_leave_the_reserve_free(fake, m
     assert race(["ann", "bob", "eve"], settings, bench.has_room) == [200, 503, 503]
     assert race(["ann", "ann", "bob"], settings, bench.has_room) == [200, 503, 503]
     assert race(["ann"], Settings(max_upload_mb=11), bench.has_room) == [503]
+
+
+def test_uploads_from_one_address_at_the_same_time_are_bounded_whatever_their_tabs_claim():
+    tabs = [f"tab{n}" for n in range(7)]
+    assert race(tabs, SETTINGS, lambda n_bytes: True) == [200] * UPLOADERS + [429] * 3
+
+
+def test_an_upload_that_sends_nothing_is_ended_and_counted_no_more(monkeypatch):
+    monkeypatch.setattr(room, "GRACE", 0.05)
+    monkeypatch.setattr(room, "LEAST_RATE", MB << 10)
+    answers = []
+
+    async def answer(message):
+        answers.append(message)
+
+    async def run():
+        async def take(scope, receive, send):
+            await receive()
+
+        guarded = Room(take, SETTINGS, lambda n_bytes: True, lambda tab: {})
+        scope = {"type": "http", "method": "PUT", "path": "/_stcore/upload_file/ann/1", "headers": []}
+        await guarded(scope, asyncio.Event().wait, answer)
+        return guarded
+
+    guarded = asyncio.run(run())
+    assert answers[0]["status"] == 408
+    assert b"too slowly" in answers[1]["body"]
+    assert not guarded._coming
+    assert not guarded._sending
+
+
+def test_an_answer_that_has_begun_is_not_ended(monkeypatch):
+    monkeypatch.setattr(room, "GRACE", 0.05)
+    monkeypatch.setattr(room, "LEAST_RATE", MB << 10)
+    answers = []
+
+    async def answer(message):
+        answers.append(message)
+
+    async def take(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(0.2)
+        await send({"type": "http.response.body", "body": b"taken"})
+
+    scope = {"type": "http", "method": "PUT", "path": "/_stcore/upload_file/ann/1", "headers": []}
+    asyncio.run(Room(take, SETTINGS, lambda n_bytes: True, lambda tab: {})(scope, None, answer))
+    assert [message.get("status") for message in answers] == [200, None]
+    assert answers[1]["body"] == b"taken"
 
 
 def test_no_upload_while_memory_is_short():
