@@ -1,4 +1,6 @@
-"""What glibc keeps of memory that was freed: of little use in a process that lives for months."""
+"""What libraries keep for themselves by default, of little use in a server that lives for months: memory that was freed,
+and a core for a thread that waits for its next product.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,12 @@ def few_arenas() -> None:
     empty while the next page's thread grows another. Before there are many threads; a choice in the environment holds."""
     if not any(name in os.environ for name in ENVIRONMENT):
         _call("mallopt", M_ARENA_MAX, ARENAS)
+
+
+def idle_threads_sleep() -> None:
+    """Let threads of OpenMP sleep between two products: in a crowd their spinning took a quarter of a core from the pages,
+    and one protein alone takes a quarter longer without it. Before torch is imported; a choice in the environment holds."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def give_back_at_collections() -> None:

@@ -21,7 +21,7 @@ class LocalCheckpoints:
 
     def __init__(self, models_dir: Path | None, allow_paths: bool) -> None:
         self._models_dir, self._allow_paths = models_dir, allow_paths
-        self._known: dict[Path, tuple[Stamp, ModelSpec]] = {}
+        self._known: dict[Path, tuple[Stamp | None, ModelSpec]] = {}
 
     def specs(self) -> dict[str, ModelSpec]:
         """What is in the folder. A checkpoint that cannot be read is there too; its note says why."""
@@ -52,11 +52,10 @@ class LocalCheckpoints:
     def _described(self, path: Path, name: str) -> ModelSpec:
         """Pages ask for every model at every run of their scripts: what did not change is not read again."""
         stamp = _stamp(path)
-        before, spec = self._known.get(path, ((), None))
-        if spec is None or not stamp or stamp != before or spec.name != name:
-            spec = _described(path, name)
-            self._known[path] = stamp, spec
-        return spec
+        known = self._known.get(path)
+        if known is None or stamp is None or (stamp, name) != (known[0], known[1].name):
+            known = self._known[path] = stamp, _described(path, name)
+        return known[1]
 
     def _paths(self) -> dict[str, Path]:
         if self._models_dir is None or not self._models_dir.is_dir():
@@ -72,15 +71,15 @@ class LocalCheckpoints:
         return found
 
 
-def _stamp(path: Path) -> Stamp:
-    """What changes when a file of a checkpoint is put there, taken away or written; () where they cannot be looked at."""
+def _stamp(path: Path) -> Stamp | None:
+    """What changes when a file of a checkpoint is put there, taken away or written; None where they cannot be looked at."""
     try:
         beside = path.parent.glob(f"{escape(path.stem)}*")  # a contact regression is a file of its own
         nested = (path / name for name in ESM3_FILES if (path / name).is_file())
         paths = sorted({*path.iterdir(), *nested} if path.is_dir() else beside)
         found = [(str(each), each.stat()) for each in paths]
     except OSError:  # a link that leads nowhere, a file that goes this moment: its reader says so
-        return ()
+        return None
     return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 

@@ -31,6 +31,7 @@ from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.figures import figure
 from esmviz.ui.frame import Choice
 from esmviz.ui.resources import workbench
+from esmviz.ui.turns import TURNS
 
 PATIENCE_SECONDS = 0.8  # a job done by then shows its result without a flash of the progress bar
 SECONDS_OF_EACH = 0.05  # asking for progress costs a run of a fragment: in a crowd everybody asks less often
@@ -185,7 +186,9 @@ def _awaited(slot: str, asked: object, submit: Callable[..., Job], show: Show | 
     session.cancelled.pop(slot, None)
     job = submit(visitor=session.visitor, slot=slot)
     sessions.beat(session)
-    if not job.wait(PATIENCE_SECONDS):
+    with TURNS.waiting():
+        is_over = job.wait(PATIENCE_SECONDS)
+    if not is_over:
         st.fragment(_progress, run_every=_interval(show))(job, slot, asked, show)
         st.stop()
     return job.result()

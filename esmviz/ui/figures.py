@@ -115,7 +115,7 @@ def picture(shown: Picture, fig: Any, title: str, number: int) -> None:
 
 def table(shown: Table, number: int) -> None:
     """A stored table with its files."""
-    st.dataframe(_arrow(shown.columns), hide_index=True, height=420, key=f"shown_{number}")
+    st.dataframe(_shown(shown.columns), hide_index=True, height=420, key=f"shown_{number}")
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _table_and_arrays(
@@ -123,10 +123,15 @@ def table(shown: Table, number: int) -> None:
         )
 
 
-def _arrow(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
-    """A table for the browser as Streamlit sends it; by way of pandas it would take several times as long."""
+def _shown(columns: Mapping[str, Sequence[Any]]) -> Any:
+    """A table for the browser as Streamlit sends it; by way of pandas it would take several times as long. Where numbers and
+    words share a column, Streamlit makes words of all.
+    """
     shown = tables.shown(columns)
-    return pa.table({name: pa.array(column, from_pandas=True) for name, column in shown.items()})
+    try:
+        return pa.table({name: pa.array(column, from_pandas=True) for name, column in shown.items()})
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return shown
 
 
 def files(
@@ -212,7 +217,7 @@ def ranking(title: str, columns: Mapping[str, Sequence[Any]], *, height: int = 3
     """A ranked table beside the picture: its twin for screen readers."""
     exhibits.note(lambda: Table(title, columns, note), columns)
     st.markdown(f"**{title}**")
-    st.dataframe(_arrow(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
+    st.dataframe(_shown(columns), hide_index=True, height=height, key=f"table_{plain(title)}")
     if note:
         st.caption(plain(note))
 

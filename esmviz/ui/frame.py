@@ -19,6 +19,7 @@ from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.monitoring import METRICS
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
+from esmviz.ui.turns import TURNS
 
 OF_ONE_PROTEIN = ("home", "similarity", "attention", "logits")
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +107,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
         Lowest layer of the layer slider; no slider without it.
     """
     page = next(page for page in PAGES if page.file == file)
-    with METRICS.timing_page(file):
+    with METRICS.timing_page(file), TURNS.drawing():
         st.html(NARROW)
         head = st.container(horizontal=True, vertical_alignment="center", key="question")
         head.title(page.question, anchor=False)

@@ -16,7 +16,7 @@ from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
 from esmviz import sequences, views
-from esmviz.allocator import few_arenas, give_back_at_collections
+from esmviz.allocator import few_arenas, give_back_at_collections, idle_threads_sleep
 from esmviz.types import Provenance
 from esmviz.ui import access, cookies, errors, gate, headers, molecule, monitoring, origins, room, visitor
 
@@ -107,6 +107,7 @@ def options() -> dict[str, Any]:
     PagesManager.uses_pages_directory = False
     monitoring.open_log()
     few_arenas()
+    idle_threads_sleep()
     give_back_at_collections()
     fences = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, cookies.HostCookies)
     guards = (*fences, visitor.VisitorCookie, gate.Gate, room.Room, monitoring.NoFrameworkMetrics)

@@ -79,7 +79,8 @@ def test_a_regression_that_comes_later_is_seen(saved, tmp_path):
     stamp = local._stamp(weights)
     (tmp_path / "mine-contact-regression.pt").write_bytes(b"")
     assert local._stamp(weights) != stamp
-    assert local._stamp(tmp_path / "nowhere.pt") == ()
+    (tmp_path / "nowhere.pt").symlink_to(tmp_path / "gone.pt")
+    assert local._stamp(tmp_path / "nowhere.pt") is None
 
 
 def test_a_folder_that_cannot_be_read_is_listed_with_its_reason(cache):

@@ -11,6 +11,7 @@ from esmviz.analysis.maps import block_means
 from esmviz.analysis.reach import mean_distance, ranked_heads
 from esmviz.panels import tables, texts
 from esmviz.types import ProteinRecord
+from esmviz.ui import figures
 from esmviz.ui.errors import plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,5 +133,14 @@ def test_every_table_of_the_pages_goes_through_that_door():
     sources = [*(ROOT / "esmviz" / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")]
     drawn = [path.read_text(encoding="utf-8") for path in sources]
     assert sum(text.count("st.dataframe(") for text in drawn) > 5
-    beside = r"(st\.dataframe|st\.table|data_editor)\((?!\s*(tables\.)?shown\()"
+    beside = r"(st\.dataframe|st\.table|data_editor)\((?!\s*(tables\.|_)?shown\()"
     assert not [path.name for path, text in zip(sources, drawn, strict=True) if re.search(beside, text)]
+
+
+def test_a_table_for_the_browser_holds_no_formula_and_keeps_its_numbers():
+    shown = figures._shown({"=id": ["=1+1", None], "x": np.array([-1.5, np.nan]), "n": [1, 2]})
+    assert shown.to_pydict() == {"'=id": ["'=1+1", None], "x": [-1.5, None], "n": [1, 2]}
+
+
+def test_words_and_numbers_in_one_column_are_left_to_streamlit():
+    assert figures._shown({"=mixed": ["=1+1", 2]}) == {"'=mixed": ["'=1+1", 2]}

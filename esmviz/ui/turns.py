@@ -1,0 +1,61 @@
+"""Pages are drawn a few at a time: Python lets one thread compute, and who shares it with twenty waits for all of them.
+
+Every message to a browser passes the event loop, which has to get the interpreter back each time it looks away from it.
+Beside twenty pages that compute it gets there a dozen times a second, and a page that takes 50 ms comes after seconds.
+Beside two it keeps up, and the others are no later than they would have been.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+AT_ONCE = 2
+PATIENCE_SECONDS = (
+    5.0  # who has waited so long goes on without a turn: a page that hangs holds up nobody for good
+)
+
+
+class Turns:
+    """So many at once, first come, first served.
+
+    Parameters
+    ----------
+    n : int
+    patience : float
+        Seconds until who waits goes on without a turn.
+    """
+
+    def __init__(self, n: int = AT_ONCE, patience: float = PATIENCE_SECONDS) -> None:
+        self._free, self._patience = threading.Semaphore(n), patience
+        self._has_one: ContextVar[bool] = ContextVar("turn", default=False)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """A turn, for the time that something is computed for a page."""
+        self._has_one.set(self._free.acquire(timeout=self._patience))
+        try:
+            yield
+        finally:
+            self._end()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The turn is another's while this page waits for something."""
+        had_one = self._has_one.get()
+        self._end()
+        try:
+            yield
+        finally:
+            if had_one:
+                self._has_one.set(self._free.acquire(timeout=self._patience))
+
+    def _end(self) -> None:
+        if self._has_one.get():
+            self._has_one.set(False)
+            self._free.release()
+
+
+TURNS = Turns()
