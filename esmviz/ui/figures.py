@@ -124,8 +124,8 @@ def table(shown: Table, number: int) -> None:
 
 
 def _shown(columns: Mapping[str, Sequence[Any]]) -> Any:
-    """A table for the browser as Streamlit sends it; by way of pandas it would take several times as long. Where numbers and
-    words share a column, Streamlit makes words of all.
+    """A table for the browser as Streamlit sends it; by way of pandas it would take several times as long. Where numbers
+    and words share a column, Streamlit makes words of all.
     """
     shown = tables.shown(columns)
     try:
