@@ -88,6 +88,18 @@ def test_fifty_visitors_cost_one_computation(queue):
     assert gate.calls == 1
 
 
+def test_who_waits_is_counted_though_the_job_is_one(queue):
+    gate = Gate()
+    jobs = [queue.submit("lane", "key", gate, visitor=f"visitor {n}", slot="page") for n in range(5)]
+    gate.wait_until_inside()
+    assert (queue.n_waiting(), queue.n_under_way()) == (5, 1)
+    queue.release("visitor 0")
+    assert queue.n_waiting() == 4
+    gate.let()
+    finish(jobs[1])
+    assert queue.n_waiting() == 0
+
+
 def test_one_lane_runs_one_job_at_a_time_in_order(queue):
     first, second = Gate(), Gate()
     a = queue.submit("lane", "a", first)

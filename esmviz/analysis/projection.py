@@ -14,6 +14,7 @@ from esmviz.analysis.pairs import as_matrix
 from esmviz.types import FloatArray
 
 FEWEST_FOR_UMAP = 4
+_LOG = logging.getLogger(__name__)
 
 
 def umap_neighbors(n_proteins: int, n_neighbors: int = 15) -> int:
@@ -127,15 +128,38 @@ def _umap_class() -> Any:
         umap_.compute_membership_strengths,
         layouts._nb_optimize_layout_euclidean_single_epoch,
     )
-    for function in slow:
-        try:
+    try:
+        for function in slow:
             function.enable_caching()
-        except (RuntimeError, OSError) as error:  # no folder to write to
-            logging.getLogger(__name__).warning(
-                "UMAP is compiled anew at each start (NUMBA_CACHE_DIR helps): %s", error
-            )
-            break
+            function._cache = Lenient(function._cache)
+    except (RuntimeError, OSError) as error:
+        _LOG.warning("UMAP is compiled anew at each start (NUMBA_CACHE_DIR helps): %s", error)
     return UMAP
+
+
+class Lenient:
+    """What numba keeps of a function, where neither a full disk nor a damaged file is an error: it is compiled then."""
+
+    def __init__(self, kept: Any) -> None:
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    def load_overload(self, *asked: Any) -> Any:
+        try:
+            return self._kept.load_overload(*asked)
+        except Exception as error:  # noqa: BLE001 - whatever half a file makes of itself
+            _LOG.warning(
+                "UMAP is compiled anew: what was kept of it cannot be read (%s)", type(error).__name__
+            )
+            return None
+
+    def save_overload(self, *compiled: Any) -> None:
+        try:
+            self._kept.save_overload(*compiled)
+        except OSError as error:
+            _LOG.warning("UMAP will be compiled anew at the next start: %s", error)
 
 
 def pca(vectors: FloatArray, n_components: int = 2) -> tuple[FloatArray, FloatArray]:

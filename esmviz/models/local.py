@@ -13,7 +13,7 @@ from esmviz.models.native import is_native
 from esmviz.models.weights import ESM3_FILES
 from esmviz.types import ModelSpec
 
-Stamp = tuple[tuple[str, int, int, int], ...]
+Stamp = tuple[tuple[str, int, int, int, int], ...]
 
 
 class LocalCheckpoints:
@@ -53,9 +53,12 @@ class LocalCheckpoints:
         """Pages ask for every model at every run of their scripts: what did not change is not read again."""
         stamp = _stamp(path)
         known = self._known.get(path)
-        if known is None or stamp is None or (stamp, name) != (known[0], known[1].name):
-            known = self._known[path] = stamp, _described(path, name)
-        return known[1]
+        if known is not None and stamp is not None and (stamp, name) == (known[0], known[1].name):
+            return known[1]
+        spec = _described(path, name)
+        if spec.provides:  # what failed may have failed for a moment
+            self._known[path] = stamp, spec
+        return spec
 
     def _paths(self) -> dict[str, Path]:
         if self._models_dir is None or not self._models_dir.is_dir():
@@ -80,7 +83,9 @@ def _stamp(path: Path) -> Stamp | None:
         found = [(str(each), each.stat()) for each in paths]
     except OSError:  # a link that leads nowhere, a file that goes this moment: its reader says so
         return None
-    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+    return tuple(
+        (name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in found
+    )
 
 
 def _described(path: Path, name: str) -> ModelSpec:

@@ -186,9 +186,10 @@ def _awaited(slot: str, asked: object, submit: Callable[..., Job], show: Show | 
     session.cancelled.pop(slot, None)
     job = submit(visitor=session.visitor, slot=slot)
     sessions.beat(session)
-    with TURNS.waiting():
-        is_over = job.wait(PATIENCE_SECONDS)
-    if not is_over:
+    if not job.wait(0):
+        with TURNS.waiting():
+            job.wait(PATIENCE_SECONDS)
+    if not job.is_over:
         st.fragment(_progress, run_every=_interval(show))(job, slot, asked, show)
         st.stop()
     return job.result()

@@ -132,6 +132,8 @@ def framed(file: str) -> Iterator[None]:
     with METRICS.timing_page(file), reporting_errors():
         st.html(NARROW)
         access.need_sign_in(is_snapshot="s" in st.query_params)
+        if "session" in st.session_state:
+            sessions.current()  # the visitor is still here
         yield
 
 

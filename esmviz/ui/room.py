@@ -100,26 +100,43 @@ class Room:
         with _counted(self._coming, connection, size), _counted(self._sending, at, size):
             has_room = await asyncio.to_thread(self._has_room, self._coming.total())
             app = self.app if has_room else _full
-            await _in_time(app, GRACE + size / LEAST_RATE)(scope, receive, send)
+            await _in_time(app)(scope, receive, send)
 
 
-def _in_time(app: ASGIApp, seconds: float) -> ASGIApp:
-    """The application, ended after so long unless it has begun to answer."""
+def _in_time(app: ASGIApp) -> ASGIApp:
+    """The application, ended where what it reads comes too slowly, unless it has begun to answer."""
 
     async def timed(scope: Scope, receive: Receive, send: Send) -> None:
+        begun, n_bytes, is_answered = asyncio.get_running_loop().time(), 0, False
+
+        async def receive_in_time() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            _move(limit, begun + GRACE + n_bytes / LEAST_RATE)
+            return message
+
         async def send_and_stay(message: Message) -> None:
-            limit.reschedule(None)
+            nonlocal is_answered
+            is_answered = True
+            _move(limit, None)
             await send(message)
 
         try:
-            async with asyncio.timeout(seconds) as limit:
-                await app(scope, receive, send_and_stay)
+            async with asyncio.timeout_at(begun + GRACE) as limit:
+                await app(scope, receive_in_time, send_and_stay)
         except TimeoutError:
             if not limit.expired():
                 raise
-            await _slow(scope, receive, send)
+            if not is_answered:
+                await _slow(scope, receive, send)
 
     return timed
+
+
+def _move(limit: asyncio.Timeout, when: float | None) -> None:
+    if not limit.expired():  # what is being ended has no other limit
+        limit.reschedule(when)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ Beside two it keeps up, and the others are no later than they would have been.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,13 +30,14 @@ class Turns:
     """
 
     def __init__(self, n: int = AT_ONCE, patience: float = PATIENCE_SECONDS) -> None:
-        self._free, self._patience = threading.Semaphore(n), patience
+        self._n_free, self._patience = n, patience
+        self._lock, self._line = threading.Lock(), deque[threading.Event]()
         self._has_one: ContextVar[bool] = ContextVar("turn", default=False)
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """A turn, for the time that something is computed for a page."""
-        self._has_one.set(self._free.acquire(timeout=self._patience))
+        self._has_one.set(self._take())
         try:
             yield
         finally:
@@ -50,12 +52,31 @@ class Turns:
             yield
         finally:
             if had_one:
-                self._has_one.set(self._free.acquire(timeout=self._patience))
+                self._has_one.set(self._take())
+
+    def _take(self) -> bool:
+        with self._lock:
+            if self._n_free:
+                self._n_free -= 1
+                return True
+            mine = threading.Event()
+            self._line.append(mine)
+        if mine.wait(self._patience):
+            return True
+        with self._lock:
+            if not mine.is_set():
+                self._line.remove(mine)
+            return mine.is_set()  # given at the last moment
 
     def _end(self) -> None:
-        if self._has_one.get():
-            self._has_one.set(False)
-            self._free.release()
+        if not self._has_one.get():
+            return
+        self._has_one.set(False)
+        with self._lock:
+            if self._line:
+                self._line.popleft().set()  # handed over: nobody who comes now is before it
+            else:
+                self._n_free += 1
 
 
 TURNS = Turns()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numba.core.dispatcher import Dispatcher
 from scipy.spatial.distance import pdist
 
-from esmviz.analysis.projection import pca, umap, umap_neighbors
+from esmviz.analysis.projection import Lenient, pca, umap, umap_neighbors
 
 RNG = np.random.default_rng(11)
 
@@ -126,3 +126,24 @@ def test_what_umap_compiles_for_a_set_is_kept_on_disk():
     slow = {f.py_func.__name__ for f in compiled if f.targetoptions.get("parallel") or "layout" in f.__name__}
     assert {"fast_knn_indices", "compute_membership_strengths"} <= slow
     assert not [f.py_func.__name__ for f in compiled if f.py_func.__name__ in slow and not f.stats.cache_path]
+
+
+class Broken:
+    """A folder that can neither be read nor written."""
+
+    cache_path = "there"
+
+    def load_overload(self, *asked):
+        raise EOFError
+
+    def save_overload(self, *compiled):
+        raise OSError("No space left on device")
+
+
+def test_what_cannot_be_kept_is_compiled_and_said(caplog):
+    kept = Lenient(Broken())
+    assert kept.load_overload("signature", "target") is None
+    kept.save_overload("signature", "code")
+    assert kept.cache_path == "there"
+    assert "EOFError" in caplog.text
+    assert "No space left" in caplog.text

@@ -58,9 +58,9 @@ def test_a_checkpoint_that_did_not_change_is_not_read_again(cache, models_dir, m
     read = []
     monkeypatch.setattr(local, "describe", lambda path, name: read.append(name) or before[name])
     assert cache.specs() == before
-    assert read == []
+    assert read == ["broken"]  # it may be whole by now
+    read.clear()
     (models_dir / "esm2" / "card.json").write_text('{"licence": "mine"}')
-    (models_dir / "broken" / "config.json").write_text("{}")
     cache.specs()
     assert read == ["broken", "esm2"]
 

@@ -41,7 +41,7 @@ def test_who_waits_lets_another_draw_and_comes_back():
         with turns.drawing():
             with turns.waiting():
                 assert is_done.wait(LONG)
-            assert not turns._free.acquire(blocking=False)
+            assert turns._n_free == 0
 
     def second():
         with turns.drawing():
@@ -51,7 +51,7 @@ def test_who_waits_lets_another_draw_and_comes_back():
         waiting = pool.submit(first)
         pool.submit(second).result(LONG)
         waiting.result(LONG)
-    assert turns._free.acquire(blocking=False)
+    assert turns._n_free == 1
 
 
 def test_a_page_that_fails_gives_its_turn_back():
@@ -61,8 +61,7 @@ def test_a_page_that_fails_gives_its_turn_back():
             raise RuntimeError
         with pytest.raises(RuntimeError), turns.drawing(), turns.waiting():
             raise RuntimeError
-    assert turns._free.acquire(blocking=False)
-    assert not turns._free.acquire(blocking=False)
+    assert turns._n_free == 1
 
 
 def test_a_page_that_hangs_holds_up_nobody_for_good():
@@ -78,11 +77,29 @@ def test_a_page_that_hangs_holds_up_nobody_for_good():
             pass  # without a turn of its own there is none to give back
         may_end.set()
         hanging.result(LONG)
-    assert turns._free.acquire(blocking=False)
-    assert not turns._free.acquire(blocking=False)
+    assert turns._n_free == 1
 
 
 def test_who_has_no_turn_waits_as_anybody():
     turns = Turns(1, LONG)
     with turns.waiting():
-        assert turns._free.acquire(blocking=False)
+        assert turns._n_free == 1
+
+
+def test_first_come_first_served():
+    turns, order, lines = Turns(1, LONG), [], []
+
+    def draw(number):
+        with turns.drawing():
+            order.append(number)
+
+    with turns.drawing(), ThreadPoolExecutor(5) as pool:
+        for number in range(5):
+            lines.append(pool.submit(draw, number))
+            while len(turns._line) <= number:
+                time.sleep(0.001)
+        with turns.waiting():
+            for line in lines:
+                line.result(LONG)
+        order.append("the first again")
+    assert order == [0, 1, 2, 3, 4, "the first again"]
