@@ -18,6 +18,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from esmviz.models.half_attention import is_available
+
 LANES = 16  # of a vector: float32, or pairs of bfloat16
 ROWS = 8  # queries at a time; with two vectors of keys each, 16 of 32 registers hold their sums
 AHEAD = 8  # tokens between what is read and what is fetched: they lie kilobytes apart
@@ -293,7 +295,12 @@ def _multiply_all(rows, row_step, panels, n, n_columns, first, out):
 
 
 def _compiled(function):
-    """Compiled by the import, since its types are given; once on a machine where numba finds a folder to keep it in."""
+    """Compiled by the import, since its types are given; once on a machine where numba finds a folder to keep it in. Left
+    as it is where the processor lacks the instructions: LLVM would end the process, of whoever only looks at the module,
+    too.
+    """
+    if not is_available():
+        return function
     numbers, number = types.int64[::1], types.int64
     compiled = partial(njit, types.void(numbers, numbers, numbers, number, number, number), nogil=True)
     try:

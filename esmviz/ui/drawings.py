@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from esmviz.panels import Spread
@@ -19,6 +20,7 @@ from esmviz.ui.held import held_bytes
 from esmviz.ui.resources import workbench
 
 BYTES_OF_A_FIGURE = 60_000  # plotly's objects around the arrays, measured
+BYTES_OF_A_WORD = 200  # in a cell of a map, measured at 1,000 residues
 
 
 @st.cache_resource(show_spinner=False)
@@ -42,4 +44,5 @@ def once(draw: Callable[..., Any], *given: Any, **named: Any) -> Any:
 
 def _bytes(drawn: Any, figure: Any) -> int:
     files = [drawn.panel.arrays, drawn.panel.columns] if isinstance(drawn, Spread) else []
-    return held_bytes([*cells(figure), *files]) + BYTES_OF_A_FIGURE
+    words = sum(each.size for each in cells(figure) if isinstance(each, np.ndarray) and each.dtype == object)
+    return held_bytes([*cells(figure), *files]) + BYTES_OF_A_WORD * words + BYTES_OF_A_FIGURE

@@ -19,8 +19,6 @@ def held_bytes(values: Iterable[Any], seen: set[int] | None = None) -> int:
     >>> whole = np.zeros(1000, dtype=np.uint8)
     >>> held_bytes([whole, whole[:5], ["a", "b"]])
     1128
-    >>> held_bytes([np.array(["a", "b"], dtype=object)])
-    144
     """
     seen = set() if seen is None else seen
     return sum(_bytes(value, seen) for value in values)
@@ -34,7 +32,7 @@ def _bytes(value: Any, seen: set[int]) -> int:
     seen.add(id(value))
     match value:
         case np.ndarray():
-            return value.nbytes + (CELL * value.size if value.dtype == object else 0)
+            return value.nbytes
         case str() | bytes():
             return len(value)
         case partial():

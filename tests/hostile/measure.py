@@ -48,7 +48,9 @@ def slowness() -> float:
 
 
 def measured(kind: str, name: str) -> dict[str, object]:
-    """What became of a file, in how many seconds (of ``slowness`` 1), and the most memory on the way, the file itself included."""
+    """What became of a file, in how many seconds (of ``slowness`` 1), and the most memory on the way, the file itself
+    included.
+    """
     resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
     idle = memory("VmRSS")
     content = KINDS[kind][name]()

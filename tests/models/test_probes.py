@@ -52,7 +52,9 @@ def token_attention(model, record):
 
 
 def close(ours, expected):
-    np.testing.assert_allclose(ours, expected, **CLOSE, equal_nan=True)
+    # float32 keeps seven digits of the largest: rows of another length are summed in another order
+    least = max(CLOSE["atol"], 1e-6 * float(np.nanmax(np.abs(expected))))
+    np.testing.assert_allclose(ours, expected, rtol=CLOSE["rtol"], atol=least, equal_nan=True)
 
 
 def test_rollout_is_that_of_all_tokens_cut_to_the_residues(pair, mixed):
