@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE, App, Server
+from tests.hostile.measure import slowness
 from tests.browser.wire import Wire
 
 FASTA = b">alpha\nMKVLAWGHMKVLAWGHMKVLAWGH\n>beta\nACDEFGHIKLMNPQRSTVWYACDEFGHIKL\n"
@@ -57,6 +58,8 @@ def impatient(tmp_path):
         yield running
 
 
+# On a slow machine the browser's redraws of the growing map leave the scan too little to move on in three minutes.
+@pytest.mark.skipif(slowness() > 1.5, reason="this machine is too slow to tell a scan that stopped")
 def test_a_scan_runs_on_in_a_frozen_tab_and_is_found_again_after_a_reload(opened, impatient):
     letters = random.Random(0).choices("ACDEFGHIKLMNPQRSTVWY", k=1200)
     app = opened(impatient)
