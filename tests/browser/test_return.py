@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE, App, Server
-from tests.hostile.measure import slowness
 from tests.browser.wire import Wire
+from tests.hostile.measure import slowness
 
 FASTA = b">alpha\nMKVLAWGHMKVLAWGHMKVLAWGH\n>beta\nACDEFGHIKLMNPQRSTVWYACDEFGHIKL\n"
 
