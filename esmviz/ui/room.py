@@ -57,9 +57,8 @@ class Room:
         self._has_room = has_room or (lambda n_bytes: workbench().has_room(n_bytes))
         self._held = held or _held
         self._coming: Counter[str] = Counter()  # bytes under way, by connection
-        self._sending: Counter[str] = (
-            Counter()
-        )  # the same, by address: a size is easily claimed, and memory made for it
+        # The same by address: a size is easily claimed, and memory made for it.
+        self._sending: Counter[str] = Counter()
         self._open: Counter[str] = Counter()  # websockets, by address
 
     @property

@@ -14,9 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 AT_ONCE = 2
-PATIENCE_SECONDS = (
-    5.0  # who has waited so long goes on without a turn: a page that hangs holds up nobody for good
-)
+PATIENCE_SECONDS = 5.0  # then one goes on without a turn: a page that hangs holds up nobody for good
 
 
 class Turns:
