@@ -144,5 +144,5 @@ def _choices(session: Session, spec: ModelSpec) -> dict[str, Any]:
     """What the visitor chose, and what controls are set to: nothing else, since people type sequences and passwords."""
     names = ("protein", "layer", "head", "precision")
     own = {"model": spec.name, **{name: getattr(session, name) for name in names}}
-    values = {str(key): st.session_state[key] for key in st.session_state}
+    values = {str(key): st.session_state.get(key) for key in list(st.session_state)}
     return own | {"widgets": {key: value for key, value in values.items() if page_settings.fits(key, value)}}

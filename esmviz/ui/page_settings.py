@@ -70,8 +70,11 @@ def fits(key: str, value: object) -> bool:
 def note(settings: dict[str, Value]) -> None:
     """Remember what the controls on this page are set to."""
     for key in list(st.session_state):
-        if isinstance(key, str) and fits(key, st.session_state[key]):
-            settings[key] = st.session_state[key]
+        value = st.session_state.get(
+            key
+        )  # one that goes this moment, with the page before this one, is listed still
+        if isinstance(key, str) and fits(key, value):
+            settings[key] = value
 
 
 def put_back(settings: Mapping[str, Value]) -> None:

@@ -13,7 +13,7 @@ from esmviz.views import theme
 
 LINE_PX = 15  # height of a line of the caption
 AXIS_PX = 66  # room below a plot for tick labels, upright where they are crowded, and the axis title
-CAPTION_WIDTH = 84  # characters: 500 px, so that it fits where the page is 800 px wide
+CAPTION_WIDTH = 74  # characters: 420 px, so that it fits where the page is 800 px wide
 TITLE_PX = 31  # from a plot to the title of its x axis
 SLIDER_PX = 34
 
