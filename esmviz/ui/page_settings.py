@@ -70,9 +70,8 @@ def fits(key: str, value: object) -> bool:
 def note(settings: dict[str, Value]) -> None:
     """Remember what the controls on this page are set to."""
     for key in list(st.session_state):
-        value = st.session_state.get(
-            key
-        )  # one that goes this moment, with the page before this one, is listed still
+        # One that goes this moment, with the page before this one, is listed still.
+        value: Any = st.session_state.get(key)
         if isinstance(key, str) and fits(key, value):
             settings[key] = value
 
