@@ -11,6 +11,8 @@ HOST ?= 127.0.0.1
 PYTHON ?=
 # Package index to take torch from, when its ordinary wheel (on Linux with gigabytes of CUDA) is too much.
 TORCH_INDEX ?=
+# How many processes share the tests. Two fit two cores and 8 GB.
+WORKERS ?= 2
 # Of bench-load.
 VISITORS ?= 100
 DURATION ?= 300
@@ -27,6 +29,9 @@ LOCKED := $(PIP) install --quiet --require-hashes
 TORCH := $(shell grep '^torch==' requirements.txt)
 QUIET := STREAMLIT_BROWSER_GATHER_USAGE_STATS=false DISABLE_SAFETENSORS_CONVERSION=1
 OFFLINE := $(QUIET) HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+# Threads that wait leave the core to others. Tests of one file stay together: what they share is made once.
+PYTEST := OMP_WAIT_POLICY=passive $(OFFLINE) $(PY) -m pytest -q
+SHARED := --numprocesses $(WORKERS) --dist loadfile
 
 # A stamp is named after the contents that were installed, and after the folder, since .venv does not survive a move.
 digest = $(shell (echo $(CURDIR); cat $(1)) | sha256sum | cut -c1-16)
@@ -48,18 +53,19 @@ run: $(RUN_STAMP)  ## set up .venv once, then start the app on http://localhost:
 install: $(RUN_STAMP) $(ESM_STAMP)  ## set up .venv only, the esm package included
 
 test: $(RUN_STAMP) $(DEV_STAMP) $(ESM_STAMP) chromium postgres  ## unit, page and browser tests, without network
-	$(OFFLINE) $(PY) -m pytest -q -m 'not slow and not weights and not browser'
+	$(PYTEST) $(SHARED) -m 'not slow and not weights and not browser'
 ifeq ($(NO_BROWSER),)
-	$(OFFLINE) $(PY) -m pytest -q -m 'browser and not slow and not weights' tests/browser
+	$(PYTEST) -m 'browser and not slow and not weights' tests/browser
 else
 	@echo 'NO_BROWSER is set: the browser tests were left out.'
 endif
 
-# Browser tests go alone, as above: Playwright's event loop stays, and asyncio.run refuses to start another.
-test-slow: $(RUN_STAMP) $(DEV_STAMP) $(ESM_STAMP) chromium postgres  ## load, kill, figures for print and foreign environments
-	$(OFFLINE) $(PY) -m pytest -q -m 'slow and not browser' tests
+# Browser tests go alone, as above: Playwright's event loop stays, and asyncio.run refuses to start another. One at a
+# time, too: Chromium and the server keep two cores busy.
+test-slow: $(RUN_STAMP) $(DEV_STAMP) $(ESM_STAMP) chromium postgres  ## load, kill, long browser walks, foreign environments
+	$(PYTEST) $(SHARED) -m 'slow and not browser' tests
 ifeq ($(NO_BROWSER),)
-	$(OFFLINE) $(PY) -m pytest -q -m 'browser and slow' tests/browser
+	$(PYTEST) -m 'browser and slow' tests/browser
 endif
 
 fuzz: $(RUN_STAMP) $(DEV_STAMP)  ## throw mutated files and replies at every reader for SECONDS (600 in all)

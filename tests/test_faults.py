@@ -73,9 +73,13 @@ def as_nobody():
         return
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
-    yield
-    os.seteuid(0)
-    os.setegid(0)
+    try:
+        if not os.access(ROOT / "esmviz", os.R_OK, effective_ids=True):
+            pytest.skip("only root can read the folder that esmviz lies in, and a start reads its migrations")
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def test_a_data_folder_that_becomes_read_only(place, tmp_path, request):

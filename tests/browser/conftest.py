@@ -175,8 +175,10 @@ class App:
         self.idle()
 
     def go(self, title: str) -> None:
-        """Click a page's name in the navigation."""
+        """Click a page's name in the navigation, and wait until it is that page: "run" is a key of two pages."""
         self.page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
+        path = "" if title == "Home" else title.lower()
+        expect(self.page).to_have_url(re.compile(rf"^{re.escape(self.url)}/{path}(\?|$)"))
 
     def idle(self) -> None:
         self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=PATIENCE)

@@ -74,6 +74,7 @@ def test_every_header_at_once_on_every_page(app, server, example):
         unharmed(app, server)
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_refused_in_words(app, server):
     for name, make in REFUSED.items():
         app.open()
@@ -83,6 +84,7 @@ def test_what_is_refused_is_refused_in_words(app, server):
         unharmed(app, server)
 
 
+@pytest.mark.slow
 def test_hostile_sessions_are_refused_in_words(app, server):
     for name, make in REFUSED_SESSIONS.items():
         app.open()
@@ -93,6 +95,7 @@ def test_hostile_sessions_are_refused_in_words(app, server):
         unharmed(app, server)
 
 
+@pytest.mark.slow
 def test_a_session_whose_names_are_markup_is_restored_as_text(app, server):
     """What the app writes after a FASTA with such headers; it is walked as if they had been uploaded."""
     header = (
@@ -116,6 +119,7 @@ def test_a_session_whose_names_are_markup_is_restored_as_text(app, server):
         unharmed(app, server)
 
 
+@pytest.mark.slow
 def test_a_hostile_structure_and_links(app, server):
     broken = {"x.pdb": "PDB, names of markup", "y.cif": "mmCIF, a row cut"}
     for name, kind in broken.items():

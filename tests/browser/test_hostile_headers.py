@@ -12,6 +12,7 @@ HEADERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(HEADERS))
 def test_a_hostile_header_is_shown_and_does_nothing(app, example, kind):
     header, bodies = HEADERS[kind], list(example.values())[:3]

@@ -20,6 +20,8 @@ LAYERS, HEADS, WIDTH = 4, 4, 128
 CATALOGUE_LINE = """
 from dataclasses import replace
 from esmviz.models.catalog import CATALOG
+
+pytestmark = pytest.mark.slow
 CATALOG["tiny"] = replace(
     CATALOG["esm2-8m"], name="tiny", title="Tiny", repo_id="test/tiny", revision=None,
     n_layers={layers}, n_heads={heads}, d_model={width}, n_parameters={n_parameters},

@@ -4,6 +4,8 @@ import pytest
 
 from tests.browser.conftest import PATIENCE, App, Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def strict(tmp_path):

@@ -6,6 +6,8 @@ import zipfile
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 OUTSIDE = "http://tracker.example/pixel.png"
 HOSTILE = f'<img/src="{OUTSIDE}"/onerror="document.title=String(13)">![x]({OUTSIDE})$x^2$'
 

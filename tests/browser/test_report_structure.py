@@ -12,6 +12,8 @@ from esmviz.views import paint_chains
 from tests.browser.test_structure import CRAMBIN, PIXELS, browser_type_launch_args  # noqa: F401  with WebGL
 from tests.report.conftest import exhibit
 
+pytestmark = pytest.mark.slow
+
 NO_WEBGL = "() => { HTMLCanvasElement.prototype.getContext = () => null; }"
 
 

@@ -58,6 +58,7 @@ def impatient(tmp_path):
         yield running
 
 
+@pytest.mark.slow
 def test_a_scan_runs_on_in_a_frozen_tab_and_is_found_again_after_a_reload(opened, impatient):
     letters = random.Random(0).choices("ACDEFGHIKLMNPQRSTVWY", k=1200)
     app = opened(impatient)
@@ -83,6 +84,7 @@ def test_a_scan_runs_on_in_a_frozen_tab_and_is_found_again_after_a_reload(opened
     assert "stopped" not in app.text()
 
 
+@pytest.mark.slow
 def test_a_cut_line_loses_neither_set_nor_scan(page, server):
     """No watch over the console: the browser says there that it lost the server."""
     letters = random.Random(1).choices("ACDEFGHIKLMNPQRSTVWY", k=1200)

@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from tests.browser.conftest import PATIENCE, Server
 from tests.browser.provider import CLIENT, SECRET, STRANGERS_KEY, Provider
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse"
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 HOSTILE = "<b>Globins</b> ![x](http://evil.test/x.png)"
@@ -77,6 +78,7 @@ def test_a_link_shows_the_page_to_another_browser(app, server, browser):
     other.page.context.close()
 
 
+@pytest.mark.slow
 def test_a_browser_sees_its_own_snapshots_and_takes_one_back(app, server, browser):
     app.open("logits")
     app.data("mutations", type="heatmap")

@@ -111,6 +111,7 @@ def test_the_view_turns_goes_home_and_is_saved(app, helix):
     assert len(picture.getcolors(1 << 24)) > 50
 
 
+@pytest.mark.slow
 def test_a_protein_is_folded_and_its_coordinates_come_down(opened, tmp_path, esmfold_folder):
     with Server(tmp_path, {"ESMVIZ_MODELS_DIR": str(esmfold_folder.parent)}) as server:
         app = opened(server)
