@@ -217,7 +217,6 @@ def _progress(job: Job, slot: str, asked: object, show: Show | None) -> None:
     session: sessions.Session = st.session_state["session"]
     sessions.beat(session)
     if job.wait(0):
-        st.empty()  # a click on another page that came meanwhile goes here: st.rerun would take its place
         st.rerun()
     progress = job.progress
     share = progress.done / progress.total if progress.total else 0.0
