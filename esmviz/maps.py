@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from esmviz import apart
 from esmviz.models.base import read_only
 from esmviz.types import EmbeddingSet, IntArray, Projection
 
@@ -45,8 +46,10 @@ def project(embeddings: EmbeddingSet, method: str, params: Mapping[str, Any]) ->
     return Projection(embeddings.ids, read_only(coords), method, used)
 
 
-def cluster(embeddings: EmbeddingSet, method: str, params: Mapping[str, Any]) -> IntArray:
-    """Cluster of each protein, -1 for noise.
+def cluster_steps(
+    embeddings: EmbeddingSet, method: str, params: Mapping[str, Any]
+) -> Generator[None, None, IntArray]:
+    """Cluster of each protein, -1 for noise; yields while another process works on a large set.
 
     Parameters
     ----------
@@ -59,7 +62,11 @@ def cluster(embeddings: EmbeddingSet, method: str, params: Mapping[str, Any]) ->
     functions: dict[str, Callable[..., Any]] = {"hdbscan": clustering.hdbscan, "kmeans": clustering.kmeans}
     if method not in functions:
         raise ValueError(f"no clustering {method!r}, only {', '.join(functions)}")
-    clusters: IntArray = np.array(functions[method](embeddings.vectors, **params), dtype=np.int64)
+    if method == "hdbscan" and len(embeddings.ids) > apart.SMALL:
+        found = yield from apart.hdbscan_steps(embeddings.vectors, **params)
+    else:
+        found = functions[method](embeddings.vectors, **params)
+    clusters: IntArray = np.array(found, dtype=np.int64)
     clusters.setflags(write=False)
     return clusters
 

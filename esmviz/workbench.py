@@ -174,7 +174,7 @@ class Workbench(Library):
     ) -> Job:
         """``cluster`` as a job."""
         key = digest("cluster", method, sorted(params.items()), embeddings.vectors.tobytes())
-        case = Case(PROJECTION, key, lambda context: maps.cluster(embeddings, method, params))
+        case = Case(PROJECTION, key, lambda context: maps.cluster_steps(embeddings, method, params))
         return self._answers.submit(case, visitor, slot)
 
     def _inspection(self, record: ProteinRecord, model: str, request: Request) -> Case:

@@ -24,7 +24,17 @@ ROOMS = {
     "panels": {"panels"},
     "report": {"report"},
     "export": {"export", "writers", "zips", "part"},
-    "workbench": {"workbench", "library", "answers", "checks", "embedding", "folding", "maps", "results"}
+    "workbench": {
+        "workbench",
+        "library",
+        "answers",
+        "checks",
+        "embedding",
+        "folding",
+        "maps",
+        "apart",
+        "results",
+    }
     | {"warming", "measuring", "sharing", "relief", "allocator"},
     "stores": {"stores"},
     "ui": {"ui"},

@@ -28,6 +28,33 @@ def default_min_cluster_size(n_proteins: int) -> int:
     return 3 if n_proteins < 100 else max(5, round(n_proteins / 100))
 
 
+def smallest_cluster(n_proteins: int, wanted: int | None = None) -> int:
+    """The `min_cluster_size` that `hdbscan` uses.
+
+    Parameters
+    ----------
+    n_proteins : int
+        N.
+    wanted : int, optional
+        2 or more; `default_min_cluster_size` of N when not given.
+
+    Raises
+    ------
+    ValueError
+        If `wanted` is less than 2.
+
+    Examples
+    --------
+    >>> smallest_cluster(2000), smallest_cluster(2000, 7)
+    (20, 7)
+    """
+    if wanted is None:
+        return default_min_cluster_size(n_proteins)
+    if wanted < 2:
+        raise ValueError(f"min_cluster_size is {wanted}; it is 2 or more")
+    return wanted
+
+
 def hdbscan(vectors: FloatArray, *, min_cluster_size: int | None = None) -> IntArray:
     """Dense groups, as many as there are; what lies between is noise.
 
@@ -53,9 +80,7 @@ def hdbscan(vectors: FloatArray, *, min_cluster_size: int | None = None) -> IntA
     Campello, Moulavi, Sander 2013, doi:10.1007/978-3-642-37456-2_14
     """
     vectors = as_matrix(vectors)
-    size = default_min_cluster_size(len(vectors)) if min_cluster_size is None else min_cluster_size
-    if size < 2:
-        raise ValueError(f"min_cluster_size is {size}; it is 2 or more")
+    size = smallest_cluster(len(vectors), min_cluster_size)
     if len(vectors) < size:
         return np.full(len(vectors), NOISE, dtype=np.int64)
     from sklearn.cluster import HDBSCAN
