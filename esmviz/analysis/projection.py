@@ -14,6 +14,9 @@ from esmviz.analysis.pairs import as_matrix
 from esmviz.types import FloatArray
 
 FEWEST_FOR_UMAP = 4
+SEARCHED_FROM = (
+    4096  # from so many on umap-learn looks for neighbours by chance, and compiles that for a minute
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -60,7 +63,8 @@ def umap(
 ) -> FloatArray:
     """A map that keeps neighbours together; distances between far groups mean little.
 
-    Runs in one thread, so that a seed decides everything. Two calls at once can abort the process where numba
+    Neighbours are exact for any number of proteins where `metric` is ``cosine``. The map is laid out in one thread, so
+    that a seed decides everything. Two calls at once can abort the process where numba
     has no OpenMP: run one at a time.
 
     Parameters
@@ -100,6 +104,9 @@ def umap(
             f"UMAP needs {n_components + 2} proteins or more for {n_components} axes, not {len(vectors)}: "
             "use pca"
         )
+    known = {}
+    if metric == "cosine" and len(vectors) >= SEARCHED_FROM:
+        known = {"precomputed_knn": (*nearest(vectors, n_neighbors), None)}
     reducer = _umap_class()(
         n_neighbors=n_neighbors,
         min_dist=min_dist,
@@ -107,8 +114,44 @@ def umap(
         random_state=seed,
         n_components=n_components,
         n_jobs=1,
+        **known,
     )
-    return np.asarray(reducer.fit_transform(np.ascontiguousarray(vectors)), dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"precomputed_knn\[2\]")  # no further proteins are put on the map
+        return np.asarray(reducer.fit_transform(np.ascontiguousarray(vectors)), dtype=np.float32)
+
+
+def nearest(vectors: FloatArray, k: int) -> tuple[NDArray[np.int32], FloatArray]:
+    """The nearest of each protein by cosine, itself among them; exact.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape=(N, D), dtype=float32
+        Comparable vectors. One of zeros is half as far from all as they can be.
+    k : int
+        1 to N.
+
+    Returns
+    -------
+    neighbors : ndarray, shape=(N, k), dtype=int32
+        Nearest first.
+    distances : ndarray, shape=(N, k), dtype=float32
+        1 - cosine, 0 to 2: half the square of the distance between vectors of length 1.
+
+    Examples
+    --------
+    >>> neighbors, distances = nearest(np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32), 2)
+    >>> neighbors.tolist()
+    [[0, 2], [1, 2], [2, 0]]
+    >>> distances[:, 1].round(3)
+    array([0.293, 0.293, 0.293], dtype=float32)
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import normalize
+
+    unit = normalize(as_matrix(vectors))
+    distances, neighbors = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(unit).kneighbors(unit)
+    return neighbors.astype(np.int32), (distances**2 / 2).astype(np.float32)
 
 
 @cache

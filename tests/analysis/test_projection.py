@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numba.core.dispatcher import Dispatcher
 from scipy.spatial.distance import pdist
 
-from esmviz.analysis.projection import Lenient, pca, umap, umap_neighbors
+from esmviz.analysis.projection import SEARCHED_FROM, Lenient, nearest, pca, umap, umap_neighbors
 
 RNG = np.random.default_rng(11)
 
@@ -48,6 +48,37 @@ def test_the_smallest_sets_that_umap_takes(n, n_components):
     coords = umap(RNG.normal(size=(n, 5)).astype(np.float32), n_components=n_components)
     assert coords.shape == (n, n_components)
     assert np.isfinite(coords).all()
+
+
+def test_nearest_are_those_of_all_cosines():
+    chance = np.random.default_rng(1)
+    vectors = chance.normal(size=(300, 12)).astype(np.float32)
+    exact = vectors.astype(np.float64)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    cosines = exact @ exact.T
+    neighbors, distances = nearest(vectors, 15)
+    assert (neighbors[:, 0] == np.arange(300)).all()
+    np.testing.assert_array_equal(neighbors, np.argsort(-cosines, axis=1)[:, :15])
+    np.testing.assert_allclose(
+        distances, 1 - np.take_along_axis(cosines, neighbors.astype(int), axis=1), atol=1e-6
+    )
+
+
+def test_neighbours_of_a_large_set_are_not_searched_for_by_chance(monkeypatch):
+    from umap import umap_
+
+    def searched(*_, **__):
+        raise AssertionError("umap-learn searched")
+
+    monkeypatch.setattr(umap_, "nearest_neighbors", searched)
+    chance, n = np.random.default_rng(2), SEARCHED_FROM + 4
+    families = np.arange(n) % 2
+    vectors = (chance.normal(size=(2, 6))[families] * 5 + chance.normal(size=(n, 6))).astype(np.float32)
+    coords = umap(vectors)
+    assert coords.shape == (n, 2)
+    centres = np.array([coords[families == family].mean(axis=0) for family in (0, 1)])
+    away = np.linalg.norm(coords[:, None] - centres, axis=2)
+    assert (away.argmin(axis=1) == families).mean() > 0.95
 
 
 def test_umap_takes_duplicate_proteins():
