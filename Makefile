@@ -29,7 +29,8 @@ LOCKED := $(PIP) install --quiet --require-hashes
 TORCH := $(shell grep '^torch==' requirements.txt)
 QUIET := STREAMLIT_BROWSER_GATHER_USAGE_STATS=false DISABLE_SAFETENSORS_CONVERSION=1
 OFFLINE := $(QUIET) HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
-# Threads that wait leave the core to others. Tests of one file stay together: what they share is made once.
+# Threads that wait leave the core to others. Tests of one file stay together: what they share is made once. All processes
+# must find tests of the same names: bytes that a name is made of may not hold the time (gzip: mtime=0).
 PYTEST := OMP_WAIT_POLICY=passive $(OFFLINE) $(PY) -m pytest -q
 SHARED := --numprocesses $(WORKERS) --dist loadfile
 

@@ -27,7 +27,7 @@ def read(source: bytes | str, ids: str = "a b c") -> LabelTable:
         '"id","family","note"\n"a","globin","x"\n\n"b", "kinase",""\n,,\n',
         "\ufeffid,family,note\na,globin,x\nb,kinase,",
         "id,family,note\na,globin,x\nb,kinase,\n".encode("utf-16"),
-        gzip.compress(b"id,family,note\na,globin,x\nb,kinase,\n"),
+        gzip.compress(b"id,family,note\na,globin,x\nb,kinase,\n", mtime=0),
         "family,ID,note\nglobin,a,x\nkinase,b,\n",
         "family,Protein ID,note\nglobin,a,x\nkinase,b,\n",
         "whatever,family,note\na,globin,x\nb,kinase,\n",

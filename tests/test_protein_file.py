@@ -39,8 +39,8 @@ SOURCES = {
     "utf-32": TEXT.encode("utf-32"),
     "cp1252": TEXT.encode("cp1252"),
     "latin-1": (TEXT + "\n>\x81\nMKV").encode("latin-1"),
-    "gzip": gzip.compress(TEXT.encode()),
-    "two members": gzip.compress(TEXT[:60].encode()) + gzip.compress(TEXT[60:].encode()),
+    "gzip": gzip.compress(TEXT.encode(), mtime=0),
+    "two members": gzip.compress(TEXT[:60].encode(), mtime=0) + gzip.compress(TEXT[60:].encode(), mtime=0),
     "bare": b"MKVL\nAWGH\n",
     "one record": b">a\nMKV",
 }
@@ -82,8 +82,8 @@ def test_it_gives_what_reading_at_once_gives(kind, monkeypatch):
         b">a\nM\x00KV\n",
         b">a\nMK\xff\x07V\n",
         codecs.BOM_UTF16_LE + b">\x00a",
-        gzip.compress(TEXT.encode())[:40],
-        gzip.compress(gzip.compress(TEXT.encode())),
+        gzip.compress(TEXT.encode(), mtime=0)[:40],
+        gzip.compress(gzip.compress(TEXT.encode(), mtime=0), mtime=0),
     ],
 )
 def test_what_is_no_text_is_refused_with_the_same_words(content):

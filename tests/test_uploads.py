@@ -43,10 +43,10 @@ def zipped() -> bytes:
         FASTA.encode("utf-32"),
         FASTA.replace("\n", "\r\n").encode(),
         FASTA.replace("\n", "\r").encode(),
-        gzip.compress(FASTA.encode()),
-        gzip.compress(FASTA.encode("utf-16")),
-        gzip.compress(FASTA[:20].encode()) + gzip.compress(FASTA[20:].encode()),
-        gzip.compress(FASTA.encode()) + bytes(512),  # tape padding
+        gzip.compress(FASTA.encode(), mtime=0),
+        gzip.compress(FASTA.encode("utf-16"), mtime=0),
+        gzip.compress(FASTA[:20].encode(), mtime=0) + gzip.compress(FASTA[20:].encode(), mtime=0),
+        gzip.compress(FASTA.encode(), mtime=0) + bytes(512),  # tape padding
         FASTA.rstrip().encode(),
     ],
 )
@@ -76,8 +76,8 @@ def test_other_eight_bit_text_is_read_with_a_note_where_it_matters() -> None:
         b"\x89HDF\r\n\x1a\n",
         b"\x93NUMPY\x01\x00",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        gzip.compress(bz2.compress(FASTA.encode())),
-        gzip.compress(gzip.compress(FASTA.encode())),
+        gzip.compress(bz2.compress(FASTA.encode()), mtime=0),
+        gzip.compress(gzip.compress(FASTA.encode(), mtime=0), mtime=0),
         b">a\nMK\xff\x01V\n",
     ],
 )
@@ -93,7 +93,7 @@ def test_residues_that_look_like_bzip2_are_residues() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b">a\nMK\x00V\n", ">a\nMKV\n".encode("utf-16-le"), gzip.compress(b"\x00" * 99)]
+    "content", [b">a\nMK\x00V\n", ">a\nMKV\n".encode("utf-16-le"), gzip.compress(b"\x00" * 99, mtime=0)]
 )
 def test_nul_bytes_are_one_error(content: bytes) -> None:
     with pytest.raises(InvalidSequenceError, match="NUL"):
