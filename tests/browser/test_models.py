@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT, Server
 
+pytestmark = pytest.mark.slow
+
 COMMIT = "c" * 40
 FIRST_BYTES = 2**20
 PIECE = 2**16
@@ -20,8 +22,6 @@ LAYERS, HEADS, WIDTH = 4, 4, 128
 CATALOGUE_LINE = """
 from dataclasses import replace
 from esmviz.models.catalog import CATALOG
-
-pytestmark = pytest.mark.slow
 CATALOG["tiny"] = replace(
     CATALOG["esm2-8m"], name="tiny", title="Tiny", repo_id="test/tiny", revision=None,
     n_layers={layers}, n_heads={heads}, d_model={width}, n_parameters={n_parameters},
