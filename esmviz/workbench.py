@@ -160,7 +160,12 @@ class Workbench(Library):
     ) -> Job:
         """``project`` as a job."""
         key = digest(PROJECTION, method, sorted(params.items()), embeddings.ids, embeddings.vectors.tobytes())
-        case = Case(PROJECTION, key, lambda context: maps.project(embeddings, method, params))
+
+        def compute(context: Context) -> Projection:
+            context.report(0, 0, note=f"Laying out a map of {len(embeddings.ids):,} proteins.")
+            return maps.project(embeddings, method, params)
+
+        case = Case(PROJECTION, key, compute)
         return self._answers.submit(case, visitor, slot)
 
     def submit_cluster(
@@ -174,7 +179,12 @@ class Workbench(Library):
     ) -> Job:
         """``cluster`` as a job."""
         key = digest("cluster", method, sorted(params.items()), embeddings.vectors.tobytes())
-        case = Case(PROJECTION, key, lambda context: maps.cluster_steps(embeddings, method, params))
+
+        def compute(context: Context) -> Generator[None, None, IntArray]:
+            context.report(0, 0, note=f"Looking for groups among {len(embeddings.ids):,} proteins.")
+            return maps.cluster_steps(embeddings, method, params)
+
+        case = Case(PROJECTION, key, compute)
         return self._answers.submit(case, visitor, slot)
 
     def _inspection(self, record: ProteinRecord, model: str, request: Request) -> Case:

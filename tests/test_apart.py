@@ -90,6 +90,7 @@ def test_a_cancel_from_a_page_is_heard(vectors, children):
     )
     while not children:
         job.wait(0.05)
+    assert job.progress.note == "Looking for groups among 24,000 proteins."
     bench.queue.release("somebody", "groups")
     with pytest.raises(CancelledError):
         job.result()
