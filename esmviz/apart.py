@@ -49,9 +49,20 @@ def hdbscan_steps(
     ValueError
         If `min_cluster_size` is less than 2.
     ComputationLostError
-        If the process ends without a result: where memory is short, the system ends it.
+        If there is no room for its files, if it cannot be started, or if it ends without a result: where memory is short,
+        the system ends it.
     """
     size = smallest_cluster(len(vectors), min_cluster_size)
+    try:
+        return (yield from _grouped(vectors, size))
+    except OSError as error:
+        raise ComputationLostError(
+            f"Grouping {len(vectors):,} proteins by HDBSCAN failed: {error.strerror}.",
+            "Try again in a minute, or take k-means.",
+        ) from error
+
+
+def _grouped(vectors: FloatArray, size: int) -> Generator[None, None, IntArray]:
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as answer:
         asked.write(json.dumps({"min_cluster_size": size}).encode() + b"\n")
         _save(asked, vectors)

@@ -1,5 +1,6 @@
 """Groups of a large set, found by another process."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -88,7 +89,7 @@ def test_a_cancel_from_a_page_is_heard(vectors, children):
     job = bench.submit_cluster(
         EmbeddingSet(names, large, "fake", "1", 1, "mean", "float32"), visitor="somebody", slot="groups"
     )
-    while not children:
+    while not children and not job.is_over:
         job.wait(0.05)
     assert job.progress.note == "Looking for groups among 24,000 proteins."
     bench.queue.release("somebody", "groups")
@@ -117,4 +118,14 @@ def test_it_gets_nothing_of_our_environment(monkeypatch):
     monkeypatch.setenv("ESMVIZ_BIOLM_TOKEN", "secret")
     monkeypatch.setattr(subprocess, "Popen", lambda command, **rest: asked.update(rest))
     apart._started(None, None)
+    assert "PATH" in asked["env"]
     assert "secret" not in str(asked)
+
+
+def test_a_full_disk_is_said(vectors, monkeypatch):
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(apart.tempfile, "TemporaryFile", full)
+    with pytest.raises(ComputationLostError, match=r"1,200 proteins.* No space left on device"):
+        run(apart.hdbscan_steps(vectors))

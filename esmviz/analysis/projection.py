@@ -14,9 +14,7 @@ from esmviz.analysis.pairs import as_matrix
 from esmviz.types import FloatArray
 
 FEWEST_FOR_UMAP = 4
-SEARCHED_FROM = (
-    4096  # from so many on umap-learn looks for neighbours by chance, and compiles that for a minute
-)
+SEARCHED_FROM = 4096  # so many umap-learn would search by chance, and compile that for a minute
 _LOG = logging.getLogger(__name__)
 
 
@@ -127,7 +125,7 @@ def nearest(vectors: FloatArray, k: int) -> tuple[NDArray[np.int32], FloatArray]
     Parameters
     ----------
     vectors : ndarray, shape=(N, D), dtype=float32
-        Comparable vectors. One of zeros is half as far from all as they can be.
+        Comparable vectors. One of zeros has no direction: it is 0.5 from all others.
     k : int
         1 to N.
 

@@ -64,6 +64,12 @@ def test_nearest_are_those_of_all_cosines():
     )
 
 
+def test_a_vector_of_zeros_is_half_from_all_others():
+    neighbors, distances = nearest(np.array([[0, 0], [3, 0], [0, 1]], dtype=np.float32), 3)
+    assert neighbors[0, 0] == 0
+    np.testing.assert_allclose(distances[0], [0, 0.5, 0.5])
+
+
 def test_neighbours_of_a_large_set_are_not_searched_for_by_chance(monkeypatch):
     from umap import umap_
 
