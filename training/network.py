@@ -2,7 +2,7 @@
 
 The same mathematics as ``transformers.EsmForMaskedLM`` (tests/training/test_network.py proves it), with three
 savings: several proteins share a row, so that no position is padding; queries, keys and values are one matrix; and
-the head sees only the positions that are asked for.
+the last block, behind its attention, and the head see only the positions that are asked for.
 """
 
 from dataclasses import asdict, dataclass
@@ -81,12 +81,18 @@ class Block(nn.Module):
         self.up = nn.Linear(d, shape.d_hidden)
         self.down = nn.Linear(shape.d_hidden, d)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, targets: Tensor | None = None
+    ) -> Tensor:
+        """All positions (rows, tokens, d), or those of `targets` alone (targets, d): all that the last block owes."""
         n_rows, n_tokens, d = x.shape
         qkv = self.qkv(self.norm_attention(x)).view(n_rows, n_tokens, 3, self.n_heads, d // self.n_heads)
         q, k, v = qkv.transpose(1, 3).unbind(2)
         y = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, bias)
-        x = x + self.out(y.transpose(1, 2).reshape(n_rows, n_tokens, d))
+        y = y.transpose(1, 2).reshape(n_rows, n_tokens, d)
+        if targets is not None:
+            x, y = (t.flatten(0, 1).index_select(0, targets) for t in (x, y))
+        x = x + self.out(y)
         return x + self.down(F.gelu(self.up(self.norm_hidden(x))))
 
 
@@ -133,9 +139,9 @@ class Network(nn.Module):
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         cos, sin = (t.to(dtype) for t in rotary_tables(positions, self.shape.d_model // self.shape.n_heads))
         bias = document_bias(documents, dtype)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, cos, sin, bias)
-        x = self.norm_after(x).flatten(0, 1)[targets]
+        x = self.norm_after(self.blocks[-1](x, cos, sin, bias, targets))
         x = self.head_norm(F.gelu(self.head_dense(x)))
         return F.linear(x, self.embedding.weight, self.head_bias)
 
