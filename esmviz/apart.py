@@ -1,5 +1,5 @@
 """Groups of a large set in a process of its own: HDBSCAN holds Python's lock for as long as it takes, and a server would
-answer nobody meanwhile (3 s for 5,000 proteins, 14 s for 10,000 on two busy cores).
+answer nobody meanwhile (3 s for 5,000 proteins, 14 s for 10,000 on two busy cores); k-means cannot be cancelled.
 
 The process reads a line of JSON and an array from standard input, and writes an array to standard output: two files
 without a name.
@@ -14,13 +14,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from esmviz.analysis.clustering import hdbscan, smallest_cluster
+from esmviz.analysis.clustering import check_k, hdbscan, kmeans, smallest_cluster
 from esmviz.errors import ComputationLostError
 from esmviz.types import FloatArray, IntArray
 
@@ -28,16 +28,18 @@ SMALL = 1000  # proteins; so few take less time than a process takes to start, a
 LOOK_SECONDS = 0.2  # then others have their turn, and a cancel is heard
 
 
-def hdbscan_steps(
-    vectors: FloatArray, *, min_cluster_size: int | None = None
+def group_steps(
+    method: str, vectors: FloatArray, params: Mapping[str, Any]
 ) -> Generator[None, None, IntArray]:
-    """`analysis.clustering.hdbscan` of the vectors; yields while it waits, and ends the process when it is closed.
+    """`analysis.clustering.hdbscan` or `kmeans` of the vectors; yields while it waits, and ends the process when it is
+    closed.
 
     Parameters
     ----------
+    method : {'hdbscan', 'kmeans'}
     vectors : ndarray, shape=(N, D), dtype=float32
         Comparable vectors: one model, layer and pooling.
-    min_cluster_size : int, optional
+    params : Mapping
         As there.
 
     Returns
@@ -47,24 +49,37 @@ def hdbscan_steps(
     Raises
     ------
     ValueError
-        If `min_cluster_size` is less than 2.
+        If a parameter is out of range.
     ComputationLostError
         If there is no room for its files, if it cannot be started, or if it ends without a result: where memory is short,
         the system ends it.
     """
-    size = smallest_cluster(len(vectors), min_cluster_size)
+    n = len(vectors)
+    if method == "hdbscan":
+        params = {"min_cluster_size": smallest_cluster(n, params.get("min_cluster_size"))}
+        what, cure = "HDBSCAN", "take k-means"
+    else:
+        check_k(params["k"], n)
+        what, cure = "k-means", "ask for fewer groups"
     try:
-        return (yield from _grouped(vectors, size))
+        clusters = yield from _grouped({"method": method, **params}, vectors)
     except OSError as error:
         raise ComputationLostError(
-            f"Grouping {len(vectors):,} proteins by HDBSCAN failed: {error.strerror}.",
-            "Try again in a minute, or take k-means.",
+            f"Grouping {n:,} proteins by {what} failed: {error.strerror}.",
+            f"Try again in a minute, or {cure}.",
         ) from error
+    if clusters is None:
+        raise ComputationLostError(
+            f"Grouping {n:,} proteins by {what} ended before it was done; the memory may have been short.",
+            f"Try again, or {cure}.",
+        )
+    return clusters
 
 
-def _grouped(vectors: FloatArray, size: int) -> Generator[None, None, IntArray]:
+def _grouped(question: Mapping[str, Any], vectors: FloatArray) -> Generator[None, None, IntArray | None]:
+    """What the process answers; None where it ended without an answer."""
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as answer:
-        asked.write(json.dumps({"min_cluster_size": size}).encode() + b"\n")
+        asked.write(json.dumps(question).encode() + b"\n")
         _save(asked, vectors)
         asked.seek(0)
         with _started(asked, answer) as child:
@@ -76,11 +91,7 @@ def _grouped(vectors: FloatArray, size: int) -> Generator[None, None, IntArray]:
             finally:
                 child.kill()
         if child.returncode != 0:
-            raise ComputationLostError(
-                f"Grouping {len(vectors):,} proteins by HDBSCAN ended before it was done; the memory may have been "
-                "short.",
-                "Try again, or take k-means.",
-            )
+            return None
         answer.seek(0)
         clusters: IntArray = _load(answer)
         return clusters
@@ -105,7 +116,8 @@ def _started(asked: IO[bytes], answer: IO[bytes]) -> subprocess.Popen[bytes]:
 def main(asked: IO[bytes], answer: IO[bytes]) -> None:
     """What the process does."""
     params = json.loads(asked.readline())
-    _save(answer, hdbscan(_load(asked), **params))
+    group = {"hdbscan": hdbscan, "kmeans": kmeans}[params.pop("method")]
+    _save(answer, group(_load(asked), **params))
 
 
 def _save(file: IO[bytes], array: FloatArray | IntArray) -> None:

@@ -62,8 +62,8 @@ def cluster_steps(
     functions: dict[str, Callable[..., Any]] = {"hdbscan": clustering.hdbscan, "kmeans": clustering.kmeans}
     if method not in functions:
         raise ValueError(f"no clustering {method!r}, only {', '.join(functions)}")
-    if method == "hdbscan" and len(embeddings.ids) > apart.SMALL:
-        found = yield from apart.hdbscan_steps(embeddings.vectors, **params)
+    if len(embeddings.ids) > apart.SMALL:
+        found = yield from apart.group_steps(method, embeddings.vectors, params)
     else:
         found = functions[method](embeddings.vectors, **params)
     clusters: IntArray = np.array(found, dtype=np.int64)

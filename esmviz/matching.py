@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,8 @@ from esmviz.types import IntArray
 
 LEAST_SHARE = 0.5  # of the shorter one's residues that must agree; below, the chain is another protein
 MOST_CELLS = 20_000_000  # of an alignment's table, a few hundred megabytes
+MOST_IN_ALL = 40_000_000  # of all tables for one structure: some seconds
+MOST_ALIGNED = 100  # chains of one structure
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,30 @@ class Match:
         return int((self.index >= 0).sum())
 
 
+def match_all(chains: Sequence[str], protein: str) -> tuple[list[Match | None], int]:
+    """Lay every chain upon a protein, as long as that takes no more than seconds.
+
+    Returns
+    -------
+    found : list of Match or None
+        As `match`; None for those that were not compared, too.
+    n_left_out : int
+        How many chains were not compared: each would need an alignment, and there are too many or too long ones.
+    """
+    found: dict[str, Match | None] = {}
+    left_out, cells, aligned = set(), 0, 0
+    for chain in dict.fromkeys(chains):
+        if chain not in protein:
+            size = len(chain) * len(protein)
+            if size > MOST_CELLS or cells + size > MOST_IN_ALL or aligned == MOST_ALIGNED:
+                left_out.add(chain)
+                continue
+            cells, aligned = cells + size, aligned + 1
+        found[chain] = match(chain, protein)
+    return [found.get(chain) for chain in chains], sum(chain in left_out for chain in chains)
+
+
+@lru_cache(maxsize=128)  # a page asks at every rerun, and a long pair takes seconds
 def match(chain: str, protein: str) -> Match | None:
     """Lay a chain upon a protein.
 
@@ -66,7 +93,6 @@ def match(chain: str, protein: str) -> Match | None:
     return Match(index, same / len(pairs))
 
 
-@lru_cache(maxsize=32)  # a page asks at every rerun, for each of many equal chains; a long pair takes seconds
 def _aligned(first: str, second: str) -> list[tuple[int, int]]:
     from biotite.sequence import ProteinSequence, align
 

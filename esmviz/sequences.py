@@ -38,8 +38,8 @@ _NUCLEOTIDE_MIN_BASES = 3  # silk is a protein of few letters
 class RecordReport:
     """What became of one record.
 
-    ``number`` and ``line`` (of its header) count from 1, ``n_residues`` is the length after cleaning, and
-    ``notes`` say how it was mended or, first, why it was rejected.
+    ``number`` and ``line`` (of its header) count from 1, a line 0 is none of the source's; ``n_residues`` is the length
+    after cleaning, and ``notes`` say how it was mended or, first, why it was rejected.
     """
 
     number: int
@@ -156,7 +156,9 @@ def with_protein(proteins: SequenceSet, record: ProteinRecord, *, limits: Limits
     ids = unique_ids(
         [*(kept.id for kept in proteins.records), record.id], [False] * (len(proteins.records) + 1)
     )
-    return replace(proteins, records=(*proteins.records, replace(record, id=ids[-1])))
+    number = max((report.number for report in proteins.reports), default=0) + 1
+    report = RecordReport(number, 0, ids[-1], len(record), "accepted", (record.description,))
+    return SequenceSet((*proteins.records, replace(record, id=ids[-1])), (*proteins.reports, report))
 
 
 @cache

@@ -62,7 +62,7 @@ class Sharing:
         note: str = "",
         days: int = 0,
         browser: str | None = None,
-        admit: Callable[[int], object] = lambda n_bytes: None,
+        admit: Callable[[int], Callable[[], object]] = lambda n_bytes: lambda: None,
     ) -> Handed:
         """Freeze an exhibit under a new link.
 
@@ -76,7 +76,7 @@ class Sharing:
         browser : str, optional
             Whose list it goes into, and whose quota it counts against.
         admit : callable, optional
-            Asked with the bytes before anything is kept; raises a refusal.
+            Asked with the bytes before anything is kept; raises a refusal, and returns what takes them back.
 
         Raises
         ------
@@ -91,8 +91,14 @@ class Sharing:
         _check_length("title", label.title, TITLE_LETTERS)
         _check_length("note", label.note, NOTE_LETTERS)
         content = exhibit.to_bytes()
-        admit(len(content))
-        return self.snapshots.add(content, label, days=days or self._settings.snapshot_days, browser=browser)
+        take_back = admit(len(content))
+        try:
+            return self.snapshots.add(
+                content, label, days=days or self._settings.snapshot_days, browser=browser
+            )
+        except BaseException:
+            take_back()
+            raise
 
     def open(self, token: str) -> tuple[Snapshot, Exhibit]:
         """What a link shows.

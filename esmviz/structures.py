@@ -21,6 +21,7 @@ from esmviz.types import AMBIGUOUS, AMINO_ACIDS, FloatArray, IntArray
 
 FORMATS = "PDB or mmCIF text, plain or gzip"
 MOST_RESIDUES = 20_000  # of the proteins of one structure; a browser draws that many
+FARTHEST = 100_000.0  # Angstrom from the origin; neither format has room for more
 _MOST_NAMED, _LONGEST_ID = 20, 20  # chains or residues in a message, and letters of each
 BONDED = 4.5  # Angstrom between the CA atoms of neighbours in a chain: 3.8 where the peptide bond is trans
 _PDB = re.compile(r"^(ATOM  |HETATM|HEADER|MODEL |REMARK|CRYST1|TITLE |PARENT)", re.MULTILINE)
@@ -103,6 +104,11 @@ def read_structure(text: str, *, name: str) -> Coordinates:
         bad = atoms[~np.isfinite(atoms.coord).all(axis=1)][0]
         raise InvalidStructureError(
             f"{name}: an atom of residue {bad.res_id} of chain {bad.chain_id} has no coordinates."
+        )
+    if np.abs(atoms.coord).max() > FARTHEST:
+        bad = atoms[np.abs(atoms.coord).max(axis=1) > FARTHEST][0]
+        raise InvalidStructureError(
+            f"{name}: an atom of residue {bad.res_id} of chain {bad.chain_id} lies more than {FARTHEST:,.0f} Å away."
         )
     residues = _Residues(atoms)
     chosen = residues.of_proteins()

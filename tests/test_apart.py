@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from esmviz import apart
-from esmviz.analysis.clustering import hdbscan
+from esmviz.analysis.clustering import hdbscan, kmeans
 from esmviz.errors import CancelledError, ComputationLostError
 from esmviz.models.fake import FakeModels
 from esmviz.settings import Settings
@@ -51,7 +51,7 @@ def run(steps):
 
 @pytest.mark.parametrize("size", [None, 2, 60])
 def test_it_finds_what_hdbscan_finds(vectors, size):
-    clusters, n_yields = run(apart.hdbscan_steps(vectors, min_cluster_size=size))
+    clusters, n_yields = run(apart.group_steps("hdbscan", vectors, {"min_cluster_size": size}))
     np.testing.assert_array_equal(clusters, hdbscan(vectors, min_cluster_size=size))
     assert n_yields  # a process takes longer to start than two looks
 
@@ -68,13 +68,16 @@ def test_a_large_set_is_grouped_there_and_a_small_one_here(vectors, children):
     np.testing.assert_array_equal(clusters, hdbscan(vectors))
     assert not clusters.flags.writeable
     assert len(children) == 1
-    assert bench.cluster(large, method="kmeans", k=3).max() == 2
-    assert len(children) == 1
+    np.testing.assert_array_equal(bench.cluster(large, method="kmeans", k=3), kmeans(vectors, 3))
+    assert len(children) == 2
+    with pytest.raises(ValueError, match="k is 1201; it goes from 1 to the 1200 proteins"):
+        bench.cluster(large, method="kmeans", k=1201)
+    assert len(children) == 2
 
 
 def test_a_cancelled_job_ends_the_process(vectors, children):
     large = np.tile(vectors, (20, 1))
-    steps = apart.hdbscan_steps(large)
+    steps = apart.group_steps("hdbscan", large, {})
     next(steps)
     [child] = children
     assert child.poll() is None
@@ -99,7 +102,7 @@ def test_a_cancel_from_a_page_is_heard(vectors, children):
 
 
 def test_a_process_that_the_system_ends_is_said(vectors, children):
-    steps = apart.hdbscan_steps(np.tile(vectors, (20, 1)))
+    steps = apart.group_steps("hdbscan", np.tile(vectors, (20, 1)), {})
     next(steps)
     os.kill(children[0].pid, signal.SIGKILL)
     with pytest.raises(ComputationLostError, match="24,000 proteins") as caught:
@@ -109,7 +112,7 @@ def test_a_process_that_the_system_ends_is_said(vectors, children):
 
 def test_what_is_wrong_is_said_before_a_process_is_started(vectors, children):
     with pytest.raises(ValueError, match="2 or more"):
-        run(apart.hdbscan_steps(vectors, min_cluster_size=1))
+        run(apart.group_steps("hdbscan", vectors, {"min_cluster_size": 1}))
     assert not children
 
 
@@ -128,4 +131,4 @@ def test_a_full_disk_is_said(vectors, monkeypatch):
 
     monkeypatch.setattr(apart.tempfile, "TemporaryFile", full)
     with pytest.raises(ComputationLostError, match=r"1,200 proteins.* No space left on device"):
-        run(apart.hdbscan_steps(vectors))
+        run(apart.group_steps("hdbscan", vectors, {}))

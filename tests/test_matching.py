@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from esmviz.matching import match
+from esmviz.matching import match, match_all
 from esmviz.sequences import example
 
 PROTEIN = "MKVLAWGHCDEFPQRSTYNIKLMVAGGHEQ"
@@ -70,3 +70,13 @@ def test_a_pair_is_aligned_once(monkeypatch):
     first, again = (match(chain, "AA" + chain.replace("W", "Y")) for _ in range(2))
     assert len(calls) == 1
     assert first.index.tolist() == again.index.tolist() == list(range(2, 18))
+
+
+def test_chains_are_compared_as_long_as_that_takes_seconds(monkeypatch):
+    monkeypatch.setattr("esmviz.matching.MOST_ALIGNED", 2)
+    near = [PROTEIN[:5] + letter + PROTEIN[6:] for letter in "DEQ"]
+    found, n_left_out = match_all([near[0], PROTEIN[2:9], near[1], near[2], near[0], near[2]], PROTEIN)
+    assert n_left_out == 2  # the third, twice
+    assert [one is not None for one in found] == [True, True, True, False, True, False]
+    monkeypatch.setattr("esmviz.matching.MOST_IN_ALL", len(PROTEIN) ** 2 + 1)
+    assert match_all(near, PROTEIN)[1] == 2

@@ -385,8 +385,9 @@ def test_a_header_is_read_up_to_a_length_and_it_is_said() -> None:
 def test_a_protein_joins_a_set_within_the_limits_of_an_upload() -> None:
     limits = Limits(file_bytes=1000, records=3, residues=12, length=6)
     proteins = read_fasta(">a\nMKV\n>b\nMKV\n", limits=limits)
-    joined = with_protein(proteins, ProteinRecord("a", "MKVL"), limits=limits)
+    joined = with_protein(proteins, ProteinRecord("a", "MKVL", "chain A of 1UBQ"), limits=limits)
     assert [record.id for record in joined.records] == ["a", "b", "a~2"]
+    assert joined.reports[-1] == RecordReport(3, 0, "a~2", 4, "accepted", ("chain A of 1UBQ",))
     for sequence, words in (("M" * 7, "7 residues in c"), ("MKV", "4 proteins")):
         with pytest.raises(UploadTooLargeError, match=words):
             with_protein(joined, ProteinRecord("c", sequence), limits=limits)

@@ -44,6 +44,17 @@ def test_who_is_not_admitted_leaves_nothing(sharing):
     assert list(sharing.snapshots.everything()) == []
 
 
+def test_what_could_not_be_kept_is_not_counted(sharing, monkeypatch):
+    def lost(*args, **more):
+        raise StoreUnavailableError("The disk is full.", "Make room.")
+
+    counted = []
+    monkeypatch.setattr(sharing.snapshots, "add", lost)
+    with pytest.raises(StoreUnavailableError):
+        sharing.share(exhibit(), admit=lambda n_bytes: counted.append(n_bytes) or counted.pop)
+    assert counted == []
+
+
 def test_another_process_opens_it_without_torch_and_without_computing(sharing, settings):
     token = sharing.share(exhibit()).token
     code = (

@@ -168,6 +168,8 @@ def test_a_structure_without_protein_names_its_chains(helix):
 def test_coordinates_that_are_no_number_are_refused(helix):
     with pytest.raises(InvalidStructureError, match="residue 2 of chain A has no coordinates"):
         read(helix("MKV").replace("  -0.399", "     nan"))
+    with pytest.raises(InvalidStructureError, match="residue 2 of chain A lies more than 100,000 Å away"):
+        read(helix("MKV").replace("  -0.399", " -400000"))
 
 
 def test_too_many_residues_are_refused(helix, monkeypatch):

@@ -88,6 +88,12 @@ def hdbscan(vectors: FloatArray, *, min_cluster_size: int | None = None) -> IntA
     return _largest_first(HDBSCAN(min_cluster_size=size, copy=True).fit_predict(_unit(vectors)))
 
 
+def check_k(k: int, n_proteins: int) -> None:
+    """Raises ValueError where there are not from 1 to N groups."""
+    if not 1 <= k <= n_proteins:
+        raise ValueError(f"k is {k}; it goes from 1 to the {n_proteins} proteins")
+
+
 def kmeans(vectors: FloatArray, k: int, seed: int = 0) -> IntArray:
     """Exactly `k` round groups; every protein is in one.
 
@@ -115,8 +121,7 @@ def kmeans(vectors: FloatArray, k: int, seed: int = 0) -> IntArray:
     Lloyd 1982, doi:10.1109/TIT.1982.1056489, from k-means++ starts
     """
     vectors = as_matrix(vectors)
-    if not 1 <= k <= len(vectors):
-        raise ValueError(f"k is {k}; it goes from 1 to the {len(vectors)} proteins")
+    check_k(k, len(vectors))
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 

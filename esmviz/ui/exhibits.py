@@ -23,7 +23,7 @@ from esmviz.report.archive import n_left_out
 from esmviz.results import Results
 from esmviz.types import ModelSpec, ProteinRecord
 from esmviz.ui import page_settings
-from esmviz.ui.held import held_bytes
+from esmviz.ui.held import held_bytes, text_bytes
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
@@ -56,7 +56,7 @@ class Draft:
 
     def weighed(self) -> int:
         """About how many bytes it keeps in memory, once nothing is to come."""
-        n_bytes = held_bytes(self.held) + sum(map(len, self.records.values()))
+        n_bytes = held_bytes(self.held) + text_bytes(self.records)
         self.held.clear()
         return n_bytes + BYTES_OF_A_PICTURE * self.n_pictures
 
@@ -138,6 +138,12 @@ def shown(session: Session, pages: Iterable[str]) -> tuple[Draft, ...]:
 def forget(session: Session) -> None:
     """Let go of what the pages of this tab showed."""
     _shelf().drop(f"{session.visitor} ")
+
+
+def leave(session: Session) -> None:
+    """Nobody comes back to this tab: nor does it compute any more."""
+    workbench().queue.release(session.visitor)
+    forget(session)
 
 
 def _choices(session: Session, spec: ModelSpec) -> dict[str, Any]:

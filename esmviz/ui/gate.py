@@ -19,7 +19,7 @@ from streamlit.user_info import generate_login_redirect_url
 from esmviz.addresses import came_from, household, networks
 from esmviz.errors import AccessError
 from esmviz.settings import Settings
-from esmviz.ui import access, origins
+from esmviz.ui import access, exhibits, origins
 from esmviz.ui.access import SIGN_OUT, Door
 from esmviz.ui.cookies import NEXT
 from esmviz.ui.logins import COOKIE, DAYS, USER_COOKIE_NAME, Logins
@@ -48,10 +48,15 @@ def local(path: str | None) -> str:
 
     >>> local("/logits?protein=a"), local("//evil.test"), local("/\\\\evil.test"), local("https://evil.test")
     ('/logits?protein=a', '/', '/', '/')
+    >>> local("//[")  # no address at all
+    '/'
     """
     if not path or not path.isascii() or not path.isprintable() or "\\" in path or " " in path:
         return "/"
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        return "/"
     return path if path[0] == "/" and path[1:2] != "/" and not (parts.scheme or parts.netloc) else "/"
 
 
@@ -155,7 +160,8 @@ class Gate:
         if self.door.logins is not None:
             self.door.logins.leave(cookies.get(COOKIE, ""))
         if (browser := known(cookies)) is not None:
-            shelf().forget(browser)  # the next person at this computer finds nothing
+            for session in shelf().forget(browser):  # the next person at this computer finds nothing
+                exhibits.leave(session)
         self.connections.end(login_of(cookies))
         return self._away(LOGOUT if self.door.providers else SIGN_IN, clear=COOKIE)
 

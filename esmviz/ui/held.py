@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from functools import partial
+from sys import getsizeof
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,31 @@ def held_bytes(values: Iterable[Any], seen: set[int] | None = None) -> int:
     return sum(_bytes(value, seen) for value in values)
 
 
+def text_bytes(value: Any, seen: set[int] | None = None) -> int:
+    """Bytes of all texts in lists, mappings and dataclasses, each once, and of what holds them.
+
+    A letter takes 1 to 4 bytes: one emoji makes four times as much of a whole text.
+
+    Examples
+    --------
+    >>> from sys import getsizeof
+    >>> text_bytes(["MKV" * 1000]) - getsizeof("MKV" * 1000)
+    136
+    """
+    seen = set() if seen is None else seen
+    if value is None or id(value) in seen:
+        return 0
+    seen.add(id(value))
+    n_bytes = getsizeof(value)
+    if isinstance(value, Mapping):
+        return n_bytes + sum(text_bytes(part, seen) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return n_bytes + sum(text_bytes(part, seen) for part in value)
+    if is_dataclass(value):
+        return n_bytes + text_bytes(vars(value), seen)
+    return n_bytes
+
+
 def _bytes(value: Any, seen: set[int]) -> int:
     while isinstance(value, np.ndarray) and isinstance(value.base, np.ndarray):
         value = value.base
@@ -34,7 +61,7 @@ def _bytes(value: Any, seen: set[int]) -> int:
         case np.ndarray():
             return value.nbytes
         case str() | bytes():
-            return len(value)
+            return getsizeof(value)
         case partial():
             return held_bytes([*value.args, *value.keywords.values()], seen)
         case Mapping():

@@ -22,6 +22,8 @@ SMALL_WORK = 1e12  # residues x parameters that two cores compute in seconds, so
 
 GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
 
+MOST_GROUPS = 100  # of k-means: nobody tells more apart in a picture, and each costs time
+
 ITSELF = "itself"
 
 
@@ -88,7 +90,10 @@ def pick_map(n_proteins: int) -> MapLook:
         default = usual.group_params["min_cluster_size"]
         size = st.sidebar.number_input("Smallest group", 2, most, default, key=f"smallest_{most}")
         return MapLook(method, params, "hdbscan", {"min_cluster_size": int(size)})
-    k = st.sidebar.number_input("Number of groups", 1, n_proteins, min(7, n_proteins), key=f"k_{n_proteins}")
+    most, tip = min(n_proteins, MOST_GROUPS), f"From 1 to {min(n_proteins, MOST_GROUPS)}."
+    k = st.sidebar.number_input(
+        "Number of groups", 1, most, min(7, n_proteins), key=f"k_{n_proteins}", help=tip
+    )
     return MapLook(method, params, "kmeans", {"k": int(k), "seed": 0})
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -28,6 +30,7 @@ class Quotas:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._rates = Rates()
+        self._sharing = threading.Lock()
         self._others_came = False
 
     def admit(self, queue: Queue, visitor: str, n_residues: int) -> Grant:
@@ -55,8 +58,10 @@ class Quotas:
             )
         return Grant(60 * s.job_minutes, self._charge(owner, n_residues))
 
-    def admit_snapshot(self, n_bytes: int) -> None:
+    def admit_snapshot(self, n_bytes: int) -> Callable[[], None]:
         """Count what an address shares: with a new cookie each time, one visitor would fill the store for all.
+
+        Returns what takes the count back where nothing was kept after all.
 
         Raises
         ------
@@ -64,16 +69,17 @@ class Quotas:
             It is too much for a day; says when to come back.
         """
         if self._is_alone():
-            return
+            return lambda: None
         s = self._settings
         item, at = RateLimitItemPerDay(max(s.snapshot_mb, s.snapshot_total_mb // 10) << 20), address(s)
-        if not self._rates.allows(item, at, n_bytes):
+        with self._sharing:  # or two at once would both find room for one
+            if self._rates.allows(item, at, n_bytes):
+                return partial(self._rates.counted(item, at, n_bytes), 1.0)
             hours = max(1, math.ceil(self._rates.seconds_left(item, at) / 3600))
-            raise QuotaError(
-                f"Your network has shared nearly {item.amount >> 20:,} MB within a day, the most that this server keeps.",
-                f"Come back in {hours} hour" + "s" * (hours > 1) + ".",
-            )
-        self._rates.count(item, at, n_bytes)
+        raise QuotaError(
+            f"Your network has shared nearly {item.amount >> 20:,} MB within a day, the most that this server keeps.",
+            f"Come back in {hours} hour" + "s" * (hours > 1) + ".",
+        )
 
     def meter(self, visitor: str) -> Meter:
         """What the visitor of this script run may still have of the processor for files."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+import weakref
 from typing import Any
 
 import streamlit as st
@@ -12,6 +15,8 @@ from esmviz.ui import monitoring
 from esmviz.ui.quotas import Quotas
 from esmviz.ui.shelf import Shelf
 from esmviz.workbench import Workbench
+
+TIDY_SECONDS = 300.0
 
 
 @st.cache_resource(show_spinner=False)
@@ -41,7 +46,31 @@ def workbench() -> Workbench:
 @st.cache_resource(show_spinner=False)
 def _shelf() -> Shelf[Any]:
     s = workbench().settings
-    return Shelf(n_bytes=s.session_mb << 20, n_browsers=s.session_visitors, seconds=s.session_hours * 3600)
+    shelf: Shelf[Any] = Shelf(
+        n_bytes=s.session_mb << 20,
+        n_browsers=s.session_visitors,
+        seconds=s.session_hours * 3600,
+        gone=_gone,
+    )
+    threading.Thread(target=_look_after, args=(weakref.ref(shelf),), name="shelf", daemon=True).start()
+    return shelf
+
+
+def _gone(session: Any) -> None:
+    """What was shown in a tab goes with what was kept of it, unless it is open: then it may be shown again."""
+    from esmviz.ui import exhibits  # which asks for the workbench here
+    from esmviz.ui.session import is_connected
+
+    if not is_connected(session.connection):
+        exhibits.leave(session)
+
+
+def _look_after(shelf: weakref.ref[Shelf[Any]]) -> None:
+    """On a quiet server, too, nothing is kept for longer than was said."""
+    while (kept := shelf()) is not None:
+        kept.tidy()
+        del kept
+        time.sleep(TIDY_SECONDS)
 
 
 def shelf() -> Shelf[Any]:

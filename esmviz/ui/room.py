@@ -1,6 +1,8 @@
-"""No visitor takes the room of all the others: what a tab uploads is bounded, and so are the connections of an address.
+"""No visitor takes the room of all the others: what a tab uploads or says is bounded, and so are the connections of an
+address.
 
-Streamlit keeps every upload of an open tab under whatever name the browser gives it, and counts neither.
+Streamlit keeps every upload of an open tab under whatever name the browser gives it, and what its widgets said last, and
+counts nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ UPLOADERS = 4  # proteins, labels, a structure, a saved session: what one tab ca
 FULL = "This server has too little free memory for an upload. Please try again in a minute."
 LEAST_RATE = 64 << 10  # bytes a second that an upload must come at, after a minute's grace
 GRACE = 60.0
+LONG = 1 << 20  # bytes of a message that is weighed: a set that was pasted, and goes along with every click
+TIMES_IN_MEMORY = 8  # a text of wide letters, as bytes, decoded and kept
 MUCH = "This tab has uploaded {} MB already, and this server keeps no more of one. Please reload the page and try again."
 
 BUSY = "Other uploads from your network are under way. Please try again when they have arrived."
@@ -37,7 +41,7 @@ _slow = PlainTextResponse(SLOW, 408, {"connection": "close"})
 
 
 class Room:
-    """ASGI middleware that refuses an upload, or a websocket, for which there is no room.
+    """ASGI middleware that refuses an upload, a websocket or what it says, for which there is no room.
 
     Parameters
     ----------
@@ -60,6 +64,7 @@ class Room:
         # The same by address: a size is easily claimed, and memory made for it.
         self._sending: Counter[str] = Counter()
         self._open: Counter[str] = Counter()  # websockets, by address
+        self._said: Counter[str] = Counter()  # the longest message of each, together, by address
 
     @property
     def settings(self) -> Settings:
@@ -80,7 +85,40 @@ class Room:
             await send({"type": "websocket.close", "code": 1013})  # try again later
             return
         with _counted(self._open, at, 1):
-            await self.app(scope, receive, send)
+            await self._listen(at, scope, receive, send)
+
+    async def _listen(self, at: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """The websocket, until it says more than there is room for: the page holds what its widgets said last."""
+        largest, is_over = 0, False
+
+        async def receive_bounded() -> Message:
+            nonlocal largest, is_over
+            message = await receive()
+            size = len(message.get("bytes") or message.get("text") or "")
+            if size > largest:
+                self._said[at] += size - largest
+                largest = size
+            if size > LONG and not await self._fits(at, size):
+                is_over = True
+                await send({"type": "websocket.close", "code": 1009})
+                return {"type": "websocket.disconnect", "code": 1009}
+            return message
+
+        async def send_while_open(message: Message) -> None:
+            if not is_over:
+                await send(message)
+
+        try:
+            await self.app(scope, receive_bounded, send_while_open)
+        finally:
+            self._said[at] -= largest
+            if not self._said[at]:
+                del self._said[at]
+
+    async def _fits(self, at: str, size: int) -> bool:
+        if self._said[at] > UPLOADERS * self.settings.max_upload_mb << 20:
+            return False
+        return await asyncio.to_thread(self._has_room, TIMES_IN_MEMORY * size)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection, _, name = scope["path"].removeprefix(base() + UPLOADS).partition("/")

@@ -18,7 +18,19 @@ from streamlit.runtime.pages_manager import PagesManager
 from esmviz import sequences, views
 from esmviz.allocator import few_arenas, give_back_at_collections, idle_threads_sleep
 from esmviz.types import Provenance
-from esmviz.ui import access, cookies, errors, gate, headers, molecule, monitoring, origins, room, visitor
+from esmviz.ui import (
+    access,
+    cookies,
+    errors,
+    gate,
+    headers,
+    molecule,
+    monitoring,
+    origins,
+    proxies,
+    room,
+    visitor,
+)
 
 
 class RootAddress:
@@ -109,7 +121,13 @@ def options() -> dict[str, Any]:
     few_arenas()
     idle_threads_sleep()
     give_back_at_collections()
-    fences = (RootAddress, headers.SecurityHeaders, origins.SameOrigin, cookies.HostCookies)
+    fences = (
+        proxies.ProxiedScheme,
+        RootAddress,
+        headers.SecurityHeaders,
+        origins.SameOrigin,
+        cookies.HostCookies,
+    )
     guards = (*fences, visitor.VisitorCookie, gate.Gate, room.Room, monitoring.NoFrameworkMetrics)
     middleware = [Middleware(guard) for guard in guards]
     return {

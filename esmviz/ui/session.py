@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -18,11 +19,11 @@ from esmviz.measuring import Measurement
 from esmviz.structures import Coordinates
 from esmviz.types import Precision, ProteinRecord
 from esmviz.ui import page_settings, visitor
+from esmviz.ui.held import text_bytes
 from esmviz.ui.resources import shelf, workbench
 
 URL_NAMES = ("protein", "model", "layer", "head")
 TAB = "tab"  # in the address too: a reload finds what this tab showed, beside another tab of the same browser
-BYTES_OF_A_RECORD = 1000  # its report and Python's own, beside its text
 
 
 def _new_tab() -> str:
@@ -51,6 +52,7 @@ class Session:
     connection: str = ""  # of Streamlit; another one after a reload
     settings: dict[str, page_settings.Value] = field(default_factory=dict)  # of every page, by widget
     is_kept: bool = False
+    weighed: tuple[tuple[object, ...], int] = ((), 0)  # what was weighed last, and its bytes
     kind: str = "example"
     asked: dict[str, object] = field(default_factory=dict)  # what a button began, by slot
     cancelled: dict[str, object] = field(default_factory=dict)
@@ -163,9 +165,10 @@ def _returning() -> Session | None:
     if kept is None:
         return None
     if is_connected(kept.connection):
-        return replace(
-            kept, tab=_new_tab(), cancelled={}, asked=dict(kept.asked), settings=dict(kept.settings)
-        )
+        # Nothing that changes is shared, and that sequences may go to a host is said for one tab.
+        fresh: dict[str, Any] = {"tab": _new_tab(), "cancelled": {}, "trusted_hosts": set()}
+        copied = {name: copy(getattr(kept, name)) for name in ("asked", "settings", "written", "measured")}
+        return replace(kept, **fresh, **copied)
     kept.has_picked = False
     return kept
 
@@ -176,11 +179,16 @@ def _keep(session: Session) -> None:
 
 
 def _n_bytes(session: Session) -> int:
-    """About what a session takes; the example is everybody's."""
-    structure = 0 if session.structure is None else 5 * len(session.structure.text)
-    if session.kind == "example":
-        return structure
-    return structure + sum(len(record) + BYTES_OF_A_RECORD for record in session.records)
+    """About what a session takes, counted anew only where a part is another; the example's proteins are everybody's."""
+    drawn = None if session.structure is None else session.structure.text
+    own = () if session.kind == "example" and session.labels is None else session.proteins
+    parts = (own, session.labels, session.structure_text, drawn)
+    if len(session.weighed[0]) != len(parts) or any(
+        one is not other for one, other in zip(session.weighed[0], parts, strict=True)
+    ):
+        structure = 5 * len(drawn or "")  # atoms as numbers, beside the text
+        session.weighed = parts, structure + text_bytes(parts[:3])
+    return session.weighed[1]
 
 
 def _first_choice(proteins: sequences.SequenceSet) -> str:

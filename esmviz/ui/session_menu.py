@@ -107,8 +107,7 @@ def forget(session: Session) -> None:
     kept = shelf().forget(session.browser) if session.browser is not None else []
     context = get_script_run_ctx()
     for each in {id(each): each for each in (*kept, session)}.values():
-        workbench().queue.release(each.visitor)
-        exhibits.forget(each)
+        exhibits.leave(each)
         if context is not None:
             context.uploaded_file_mgr.remove_session_files(each.connection)
         each.clear(sequences.example())

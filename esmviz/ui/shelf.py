@@ -32,13 +32,21 @@ class Shelf(Generic[T]):
         What nobody saw for longer goes too.
     clock : callable
         Seconds, never going back.
+    gone : callable, optional
+        Told what went for one of these reasons.
     """
 
     def __init__(
-        self, *, n_bytes: int, n_browsers: int, seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        n_bytes: int,
+        n_browsers: int,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        gone: Callable[[T], object] = lambda value: None,
     ) -> None:
         self._most_bytes, self._most_browsers, self._seconds = n_bytes, n_browsers, seconds
-        self._clock = clock
+        self._clock, self._gone = clock, gone
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], _Kept[T]] = OrderedDict()  # the longest unseen first
 
@@ -49,17 +57,25 @@ class Shelf(Generic[T]):
             if n_bytes > self._most_bytes:
                 return False
             self._kept[browser, tab] = _Kept(value, n_bytes, self._clock())
-            self._tidy(browser)
+            out = self._outdated(browser)
+        self._tell(out)
         return True
 
     def find(self, browser: str, tab: str | None) -> T | None:
         """What was kept for a tab; for an unknown one, what the browser saw last."""
         with self._lock:
-            self._tidy(browser)
+            out = self._outdated(browser)
             mine = [key for key in self._kept if key[0] == browser]
-            if not mine:
-                return None
-            return self._kept[(browser, tab) if (browser, tab) in mine else mine[-1]].value  # type: ignore[index]
+            key = next((key for key in mine if key[1] == tab), mine[-1] if mine else None)
+            found = None if key is None else self._kept[key].value
+        self._tell(out)
+        return found
+
+    def tidy(self) -> None:
+        """Let go of what nobody saw for too long."""
+        with self._lock:
+            out = self._outdated("")
+        self._tell(out)
 
     def forget(self, browser: str) -> list[T]:
         """Take everything of a browser off the shelf."""
@@ -70,15 +86,19 @@ class Shelf(Generic[T]):
         with self._lock:
             return len(self._kept)
 
-    def _tidy(self, browser: str) -> None:
+    def _outdated(self, browser: str) -> list[_Kept[T]]:
+        """Take off what is too old, too much of one browser, or too much in all."""
         oldest = self._clock() - self._seconds
-        for key in [key for key, kept in self._kept.items() if kept.seen < oldest]:
-            del self._kept[key]
-        mine = [key for key in self._kept if key[0] == browser]
-        for key in mine[:-TABS]:
-            del self._kept[key]
+        keys = [key for key, kept in self._kept.items() if kept.seen < oldest]
+        keys += [key for key in self._kept if key[0] == browser and key not in keys][:-TABS]
+        out = [self._kept.pop(key) for key in keys]
         while (
             sum(kept.n_bytes for kept in self._kept.values()) > self._most_bytes
             or len({key[0] for key in self._kept}) > self._most_browsers
         ):
-            self._kept.popitem(last=False)
+            out.append(self._kept.popitem(last=False)[1])
+        return out
+
+    def _tell(self, out: list[_Kept[T]]) -> None:
+        for kept in out:  # without the lock, since who is told may ask the shelf
+            self._gone(kept.value)

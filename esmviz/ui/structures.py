@@ -13,7 +13,7 @@ from esmviz import export, structures
 from esmviz.errors import EsmvizError
 from esmviz.folding import fold_bytes
 from esmviz.labels import any_of, plain, residue_label, source_name
-from esmviz.matching import Match, match
+from esmviz.matching import Match, match_all
 from esmviz.panels.tables import Columns
 from esmviz.sequences import with_protein
 from esmviz.structures import Chain, Coordinates
@@ -155,8 +155,14 @@ def pick_colour(structure: Coordinates, numbers: Sequence[str]) -> str:
 
 
 def matches(structure: Coordinates, record: ProteinRecord) -> list[Match | None]:
-    """How each chain lies upon a protein; None where it is another protein."""
-    return [match(chain.sequence, record.sequence) for chain in structure.chains]
+    """How each chain lies upon a protein; None where it is another protein. Says how many were not compared."""
+    found, n_left_out = match_all([chain.sequence for chain in structure.chains], record.sequence)
+    if n_left_out:
+        st.info(
+            f"{n_left_out} of {len(found)} chains were not compared with this protein, since there are too many or too "
+            "long ones to align. They are drawn. Upload the chains you look at to have them compared."
+        )
+    return found
 
 
 def laid_out(found: Sequence[Match | None], structure: Coordinates, values: FloatArray) -> FloatArray:

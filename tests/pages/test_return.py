@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from esmviz.label_tables import LabelTable
 from esmviz.models.fake import FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.ui import page_settings, resources, session_menu
@@ -95,6 +96,28 @@ def test_two_tabs_keep_to_themselves(house):
     assert one.query_params["tab"] != two.query_params["tab"]
     assert ids(house.reload(one)) == ids(one)
     assert ids(house.reload(two)) == ["one", "two"]
+
+
+def test_a_new_tab_sends_nothing_to_a_host_that_was_allowed_in_another(house):
+    one = with_toy(house.visit())
+    first = one.session_state["session"]
+    first.trusted_hosts.add("biolm.ai")
+    house.open.add(first.connection)
+    second = house.visit().session_state["session"]
+    assert ids(one) == [record.id for record in second.records]
+    assert second.trusted_hosts == set()
+    second.asked["x"] = second.written["x"] = "y"
+    assert "x" not in first.asked | first.written
+
+
+def test_what_a_session_holds_is_weighed_by_its_letters(house):
+    session = with_toy(house.visit()).session_state["session"]
+    before = sessions._n_bytes(session)
+    assert 1000 < before < 10_000
+    session.structure_text = ("1abc.pdb", "ATOM" * 1000 + "\N{GREEN HEART}")
+    assert sessions._n_bytes(session) - before > 16_000  # one wide letter makes all of them wide
+    session.labels = LabelTable({}, ("colour",), tuple(f"nobody {n}" for n in range(1000)), ())
+    assert sessions._n_bytes(session) - before > 16_000 + 60_000
 
 
 def test_a_new_tab_begins_with_what_the_browser_saw_last(house):

@@ -160,7 +160,8 @@ def test_another_site_signs_nobody_in(client):
 
 
 @pytest.mark.parametrize(
-    "wanted", ["//evil.test", "/\\evil.test", "https://evil.test", "javascript:alert(1)", "", "/\t/evil.test"]
+    "wanted",
+    ["//evil.test", "/\\evil.test", "https://evil.test", "javascript:alert(1)", "", "/\t/evil.test", "//["],
 )
 def test_the_way_back_leads_nowhere_else(client, wanted):
     assert sign_in(client, next=wanted).headers["location"] == "/"

@@ -34,6 +34,7 @@ class Streamlit:
         routes = [
             Route("/_stcore/upload_file/{tab}/{name}", self.take, methods=["PUT", "DELETE"]),
             WebSocketRoute("/_stcore/stream", self.stay),
+            WebSocketRoute("/_stcore/listen", self.listen),
         ]
         guard = Middleware(
             Room, settings=settings, has_room=lambda n_bytes: self.is_roomy, held=lambda tab: self.kept[tab]
@@ -47,6 +48,12 @@ class Streamlit:
     async def stay(self, websocket):
         await websocket.accept()
         await websocket.receive_text()
+
+    async def listen(self, websocket):
+        """Two messages, and how long they were together."""
+        await websocket.accept()
+        first, second = await websocket.receive_bytes(), await websocket.receive_bytes()
+        await websocket.send_text(str(len(first) + len(second)))
 
     def put(self, tab, name, n_bytes):
         return self.client.put(f"/_stcore/upload_file/{tab}/{name}", content=bytes(n_bytes))
@@ -188,6 +195,28 @@ def test_an_address_has_so_many_connections_and_those_that_closed_count_no_more(
     for tab in tabs[1:]:
         tab.send_text("bye")
         tab.__exit__(None, None, None)
+
+
+def said(server, *sizes):
+    """The code a websocket is closed with once it has said so much; None where it is heard to its end."""
+    try:
+        with server.client.websocket_connect("/_stcore/listen") as tab:
+            for size in sizes:
+                tab.send_bytes(bytes(size))
+            assert tab.receive_text() == str(sum(sizes))
+    except WebSocketDisconnect as refused:
+        return refused.code
+    return None
+
+
+def test_what_a_page_says_is_bounded_and_forgotten_with_it():
+    server = Streamlit()
+    assert said(server, 3 * MB, 9 * 1000) is None
+    assert said(server, 1000, UPLOADERS * MB + 1) == 1009
+    assert said(server, UPLOADERS * MB, 10) is None  # what went before counts no more
+    server.is_roomy = False
+    assert said(server, MB + 1, 10) == 1009
+    assert said(server, MB, 10) is None
 
 
 def test_what_a_tab_holds_is_what_streamlit_keeps_of_it(monkeypatch):

@@ -10,7 +10,8 @@ from hypothesis import strategies as some
 
 from esmviz import sequences
 from esmviz.errors import EsmvizError, InvalidSessionError, UploadTooLargeError
-from esmviz.sequences import Limits, read_fasta, read_labels, with_labels
+from esmviz.sequences import Limits, read_fasta, read_labels, with_labels, with_protein
+from esmviz.types import ProteinRecord
 from esmviz.ui.session_file import SavedSession, read_session, session_bytes
 
 LIMITS = Limits(file_bytes=1 << 20, records=100, residues=10_000, length=5000)
@@ -51,6 +52,13 @@ def read(source, limits=LIMITS):
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_there_and_back(pack):
     assert read(pack(session_bytes(saved()))) == saved()
+
+
+def test_a_protein_that_joined_the_set_comes_back_too():
+    proteins = with_protein(
+        saved().proteins, ProteinRecord("1ABC_A", "MKVLA", "chain A of 1abc"), limits=LIMITS
+    )
+    assert read(session_bytes(replace(saved(), proteins=proteins))).proteins == proteins
 
 
 def test_the_example_and_every_hostile_header_come_back():

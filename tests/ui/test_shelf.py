@@ -78,3 +78,17 @@ def test_forgetting_takes_all_of_one_browser(shelf):
     assert shelf.forget("ann") == ["ann1", "ann2"]
     assert shelf.find("ann", "1") is None
     assert shelf.find("bob", "1") == "bob1"
+
+
+def test_who_keeps_more_is_told_what_went(clock):
+    gone = []
+    shelf = Shelf(n_bytes=100, n_browsers=3, seconds=60, clock=clock, gone=gone.append)
+    shelf.put("ann", "1", "old", 10)
+    clock.now = 61
+    shelf.tidy()
+    assert gone == ["old"]
+    shelf.put("ann", "1", "large", 90)
+    shelf.put("bob", "1", "larger", 95)
+    assert gone == ["old", "large"]
+    assert shelf.forget("bob") == ["larger"]
+    assert gone == ["old", "large"]  # who takes it off knows
