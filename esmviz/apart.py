@@ -116,7 +116,7 @@ def _started(asked: IO[bytes], answer: IO[bytes]) -> subprocess.Popen[bytes]:
 def main(asked: IO[bytes], answer: IO[bytes]) -> None:
     """What the process does."""
     params = json.loads(asked.readline())
-    group = {"hdbscan": hdbscan, "kmeans": kmeans}[params.pop("method")]
+    group = hdbscan if params.pop("method") == "hdbscan" else kmeans
     _save(answer, group(_load(asked), **params))
 
 

@@ -163,7 +163,7 @@ def with_protein(proteins: SequenceSet, record: ProteinRecord, *, limits: Limits
 
 @cache
 def example() -> SequenceSet:
-    """58 well-known proteins of seven families, with their labels."""
+    """58 well-known proteins, six families and four single ones, with their labels."""
     folder = resources.files("esmviz") / "assets" / "example"
     limits = Limits(file_bytes=1_000_000, records=1000, residues=1_000_000, length=100_000)
     sequences = read_fasta((folder / "example.fasta").read_bytes(), limits=limits, name="example.fasta")

@@ -32,19 +32,36 @@ from these. The validation proteins were never trained on; the width of the mode
 
 
 def render(card: dict[str, Any]) -> str:
-    parts = (HEAD, sizes(card), SOURCES.format(**card["training"]["shares_of_tokens"]), perplexities(card))
+    parts = (HEAD, sizes(card), SOURCES.format(**shares_of_all(card["training"])), perplexities(card))
     return "".join((*parts, effects(card), similarity(card), contacts(card), LICENCE))
+
+
+def runs(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """All runs that made the model, one on the weights of the other."""
+    return [*training.get("runs_before", []), training]
+
+
+def shares_of_all(training: dict[str, Any]) -> dict[str, float]:
+    """Shares of the tokens over all runs."""
+    n_residues = sum(run["residues_seen"] for run in runs(training))
+    return {
+        name: sum(run["shares_of_tokens"][name] * run["residues_seen"] for run in runs(training)) / n_residues
+        for name in training["shares_of_tokens"]
+    }
 
 
 def sizes(card: dict[str, Any]) -> str:
     shape, training = card["shape"], card["training"]
     corpus = training["corpus"]
+    total = {key: sum(run[key] for run in runs(training)) for key in ("steps", "residues_seen", "minutes")}
+    n_runs = len(runs(training))
+    in_runs = f" in {n_runs} runs, each on the weights of the one before" if n_runs > 1 else ""
     n_proteins = sum(corpus[name]["proteins"] for name in training["shares_of_tokens"])
     return f"""
 - {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, width {shape["d_model"]}, {shape["n_heads"]} heads
   of {shape["d_model"] // shape["n_heads"]}; {card["megabytes"]:.1f} MB in {card["dtype"]}
-- {training["steps"]:,} steps, {training["residues_seen"] / 1e6:.1f} million residues seen, drawn from
-  {n_proteins:,} proteins; {training["minutes"]:.0f} minutes on two CPU cores
+- {total["steps"]:,} steps{in_runs}, {total["residues_seen"] / 1e6:.1f} million residues seen, drawn from
+  {n_proteins:,} proteins; {total["minutes"]:.0f} minutes on two CPU cores
 - plain `transformers.EsmForMaskedLM`, vocabulary of ESM-2, crops of up to 512 residues in training
 - figures below: `python -m training.evaluate`, through plain transformers in float32
 """

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -37,6 +38,29 @@ class Progress:
     step: int = 0
     residues: int = 0
     minutes: float = 0.0
+
+
+def runs_before(folder: Path) -> list[dict[str, Any]]:
+    """The runs that made a finished model, the first of them first, as its card tells; none where it has no card."""
+    path = folder / "card.json"
+    training = json.loads(path.read_text()).get("training", {}) if path.exists() else {}
+    keys = ("steps", "residues_seen", "minutes", "seed", "shares_of_tokens")
+    own = [{key: training[key] for key in keys}] if training else []
+    return [*training.get("runs_before", []), *own]
+
+
+def note_run(folder: Path, settings: dict[str, Any], before: list[dict[str, Any]]) -> None:
+    """Write down what a run follows and from what it began, unless it goes on: then that stands there already."""
+    path = folder / "run.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"settings": settings, "runs_before": before}, indent=2) + "\n")
+
+
+def noted_run(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Settings of a run, and the runs before it."""
+    found = json.loads((folder / "run.json").read_text())
+    return found["settings"], found["runs_before"]
 
 
 def to_transformers(tensors: dict[str, Tensor], shape: Shape) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ folder. The results are written to card.json beside the weights, and MODEL_CARD.
 
 import argparse
 import json
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from training import neighbours, perplexity
 from training.card import render
 from training.chains import read_chains
-from training.checkpoint import load_run
+from training.checkpoint import load_run, noted_run
 from training.contacts import beats_prior, evaluate_contacts
 from training.corpus import header_field, load_pools, read_fasta
 from training.mutations import evaluate_assay
@@ -42,7 +41,6 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=HERE.parent / "esmviz" / "assets" / "mini")
     parser.add_argument("--run", type=Path, default=HERE / "runs" / "mini")
     parser.add_argument("--corpus", type=Path, default=HERE / "data" / "corpus.npz")
-    parser.add_argument("--config", type=Path, default=HERE / "config.toml")
     parser.add_argument(
         "--only", nargs="*", choices=list(PARTS), help="measure these, keep the rest of card.json"
     )
@@ -75,7 +73,7 @@ def describe(args: argparse.Namespace) -> dict[str, Any]:
     """Sizes, and what the model was trained on."""
     config = json.loads((args.model / "config.json").read_text())
     model = load(args.model)
-    settings = tomllib.loads(args.config.read_text())
+    settings, before = noted_run(args.run)
     _, progress, shape = load_run(args.run)
     pools = load_pools(args.corpus)
     return {
@@ -90,6 +88,7 @@ def describe(args: argparse.Namespace) -> dict[str, Any]:
             "minutes": progress.minutes,
             "seed": settings["training"]["seed"],
             "shares_of_tokens": settings["data"],
+            "runs_before": before,
             "corpus": {
                 name: {"proteins": len(pool), "clusters": pool.n_clusters, "residues": len(pool.tokens)}
                 for name, pool in pools.items()

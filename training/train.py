@@ -17,7 +17,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.batches import Batch, Sampler
-from training.checkpoint import Progress, export, from_transformers, load_run, save_run
+from training.checkpoint import (
+    Progress,
+    export,
+    from_transformers,
+    load_run,
+    note_run,
+    runs_before,
+    save_run,
+)
 from training.corpus import Pool, load_pools
 from training.network import FIRST_AMINO_ACID, Network, Shape
 from training.optimiser import Optimiser
@@ -184,6 +192,7 @@ def main() -> None:
         run = Run.start_from(settings, pools, device, args.start_from)
     else:
         run = Run.start(settings, pools, device)
+    note_run(args.run, settings, runs_before(args.start_from) if args.start_from else [])
     train(run, args.run, args.export)
 
 

@@ -56,7 +56,7 @@ def smallest_cluster(n_proteins: int, wanted: int | None = None) -> int:
 
 
 def hdbscan(vectors: FloatArray, *, min_cluster_size: int | None = None) -> IntArray:
-    """Dense groups, as many as there are; what lies between is noise.
+    """Dense groups, two or more, or none; what lies between is noise. One group of all is never found.
 
     Parameters
     ----------
@@ -137,15 +137,15 @@ def agreement(clusters: Sequence[int] | IntArray, labels: Sequence[Hashable]) ->
     ----------
     clusters : sequence of int, length N
         -1 is noise; each such protein counts as a cluster of its own, so that calling all noise earns
-        nothing.
+        nothing, and a protein whose label nobody shares is rightly noise.
     labels : sequence, length N
         Proteins with ``""`` or None for a label are left out.
 
     Returns
     -------
     index : float
-        1 for the same groups, about 0 for groups at random, less for worse; NaN with fewer than two labelled
-        proteins.
+        1 for the same groups, about 0 for groups at random, less for worse; NaN where no two proteins share a
+        label, as there is nothing to agree with.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def agreement(clusters: Sequence[int] | IntArray, labels: Sequence[Hashable]) ->
     if len(clusters) != len(labels):
         raise ValueError(f"{len(clusters)} clusters and {len(labels)} labels")
     known = [i for i, label in enumerate(labels) if label not in ("", None)]
-    if len(known) < 2:
+    if len({labels[i] for i in known}) == len(known):
         return float("nan")
     from sklearn.metrics import adjusted_rand_score
 

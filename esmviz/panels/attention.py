@@ -65,7 +65,8 @@ def _heads(
         columns=partial(dict, table),
         arrays={look.value: values},
     )
-    return Spread(panel, (Table(f"Heads by {look.measure}", table),))
+    from_blocks = ", from block means" if is_grid and len(record) > values.shape[-1] else ""
+    return Spread(panel, (Table(f"Heads by {look.measure}{from_blocks}", table),))
 
 
 def _map(
@@ -112,5 +113,6 @@ def _figure(
     if look.kind == "contacts":
         top = pairs if len(cells) == len(values) else ()
         return views.contact_map(cells, record, provenance, min_separation=apart, top=top, **common)
-    kind: Any = look.kind  # of a map, as the caller knows
+    # of a map, as the caller knows
+    kind: Any = "maximum" if look.is_maximum and look.kind == "attention" else look.kind
     return views.attention_map(cells, record, provenance, kind=kind, limits=look.limits, **common)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 from esmviz import views
 from esmviz.analysis import clustering
 from esmviz.exhibit import Facts, Table
+from esmviz.labels import windows_label
 from esmviz.panels import tables, texts
 from esmviz.panels.panel import Panel, Spread, Subject
 from esmviz.types import EmbeddingSet, IntArray, Projection, ProteinRecord, Provenance
@@ -73,9 +75,10 @@ class Grouped:
         clusters, names = self.clusters, tables.label_values(self.records, colour)
         n_noise = sum(int(cluster) < 0 for cluster in clusters)
         n_groups = len({int(cluster) for cluster in clusters} - {-1})
-        values = {"Groups": str(n_groups), "Noise": f"{n_noise} of {len(clusters)} proteins"}
-        if any(names):
-            agreement = clustering.agreement(clusters, names)
+        found = str(n_groups) if n_groups else "none (HDBSCAN finds two or more, or none)"
+        values = {"Groups": found, "Noise": f"{n_noise} of {len(clusters)} proteins"}
+        agreement = clustering.agreement(clusters, names)
+        if not math.isnan(agreement):
             values[f"Agreement with {colour} (adjusted Rand index)"] = f"{agreement:.2f}"
         return Facts(values)
 
@@ -86,7 +89,10 @@ def clusters(
     """The map and the list of proteins; ``source`` names the set."""
     records, projection, vectors = grouped.records, grouped.projection, grouped.embeddings
     groups = tables.colour_groups(records, colour, views.cluster_names(grouped.clusters))
-    note = f"{pooling} pooling"
+    in_windows = {i: windows_label(w) for i, w in zip(vectors.ids, vectors.windows, strict=False) if w}
+    told = f"{len(in_windows)} of {len(records)} proteins read in windows" if in_windows else ""
+    note = " · ".join(filter(None, [f"{pooling} pooling", told]))
+    text, citation, doi = texts.PRINCIPAL if projection.method == "pca" else texts.CLUSTERS
     figure = views.projection_scatter(
         projection, records, provenance, color_by=colour, groups=groups, note=note
     )
@@ -96,7 +102,7 @@ def clusters(
         Subject(source, len(records), is_set=True),
         provenance,
         alt="Map of the proteins: near ones have similar vectors",
-        text=texts.CLUSTERS,
+        text=(f"{text} {texts.GROUPINGS[look.grouping]}", citation, doi),
         columns=partial(tables.proteins, records, range(len(records)), grouped.clusters, projection.coords),
         arrays={
             "ids": list(vectors.ids),
@@ -104,6 +110,12 @@ def clusters(
             "coordinates": projection.coords,
             "clusters": grouped.clusters,
         },
-        settings={"pooling": pooling, "map": projection.method, **projection.params, **look.group_facts},
+        settings={
+            "pooling": pooling,
+            "map": projection.method,
+            **projection.params,
+            **look.group_facts,
+            **({"windows": in_windows} if in_windows else {}),
+        },
     )
     return Spread(panel, (grouped.facts(colour), grouped.listed()))

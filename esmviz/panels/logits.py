@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from esmviz import views
 from esmviz.analysis import logits as expectation
 from esmviz.analysis import mutations, parts
@@ -92,8 +94,14 @@ def _expectation(
     cells, edges = parts.drawn_stretch(along, look.stretch)
     figure = view(cells, record, provenance, edges=edges, note=look.scheme)
     is_wild = look.show == "wild type"
-    ranked = wild.argsort()[:50] if is_wild else expectation.most_constrained(entropy, k=50)
-    listed = tables.positions(ranked, record, entropy=entropy, rank=ranks)
+    if is_wild:
+        least = wild.argsort()[
+            : min(50, int(np.isfinite(wild).sum()))
+        ]  # what is no standard residue has none
+        listed = tables.positions(least, record, log_p=wild, rank=ranks, entropy=entropy)
+    else:
+        most = expectation.most_constrained(entropy, k=50)
+        listed = tables.positions(most, record, entropy=entropy, rank=ranks)
     return (
         figure,
         texts.EXPECTATION[look.show],
@@ -105,6 +113,10 @@ def _expectation(
 
 def _perplexity(values: FloatArray, record: ProteinRecord, scheme: str) -> dict[str, str]:
     if scheme == MASKED:
-        return {"Pseudo-perplexity (masked)": f"{expectation.pseudo_perplexity(values, record.sequence):.2f}"}
+        return {"Pseudo-perplexity (masked)": _figure(expectation.pseudo_perplexity(values, record.sequence))}
     value = expectation.wild_type_marginal_perplexity(values, record.sequence)
-    return {"Wild-type-marginal perplexity": f"{value:.2f}", "Pseudo-perplexity": "run masked marginals"}
+    return {"Wild-type-marginal perplexity": _figure(value), "Pseudo-perplexity": "run masked marginals"}
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "none: no standard residue"

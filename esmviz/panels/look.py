@@ -39,8 +39,12 @@ class Look:
     @property
     def rows_are_shares(self) -> bool:
         """Whether what a row lacks to 1 is what went to the special tokens; maxima never summed to 1."""
-        is_maximum = isinstance(self.probe, OverHeads) and self.probe.how == "max"
-        return self.kind != "contacts" and not is_maximum
+        return self.kind != "contacts" and not self.is_maximum
+
+    @property
+    def is_maximum(self) -> bool:
+        """Whether a cell is the largest of all heads'."""
+        return isinstance(self.probe, OverHeads) and self.probe.how == "max"
 
     def lost(self, share: float) -> str:
         """The mean share that a row lacks, in words."""
@@ -81,7 +85,8 @@ class Look:
             "heads": texts.HEADS,
             "rollout": texts.ROLLOUT,
             "apc": texts.CORRECTED,
-        }.get(self.kind, texts.ATTENTION)
+            "symmetric": texts.SYMMETRIC,
+        }.get(self.kind, texts.MAXIMUM if self.is_maximum else texts.ATTENTION)
 
 
 ALL_HEADS = Look("all heads", Thumbnails(), "grid")

@@ -59,7 +59,9 @@ class Panel:
         """How to read it."""
         if not self.provenance.windows:
             return self.text
-        return (f"{self.text[0]}\n\n{texts.WINDOWS}", *self.text[1:])
+        is_masked = self.settings.get("scheme") == "masked marginals"
+        windows = texts.MASKED_WINDOWS if is_masked else texts.WINDOWS
+        return (f"{self.text[0]}\n\n{windows}", *self.text[1:])
 
     @property
     def facts(self) -> dict[str, Any]:

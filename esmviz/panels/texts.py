@@ -26,6 +26,21 @@ ATTENTION = (
     "Vig et al. 2021, ICLR, BERTology meets biology.",
     "10.48550/arXiv.2006.15222",
 )
+SYMMETRIC = (
+    "Each cell is the mean of what two residues give each other, in both directions: the map is its own mirror image, and "
+    "rows are no shares any more. Bands along the diagonal mean neighbours in the chain; bright lines mean a residue "
+    "that many look at; spots off the diagonal can be contacts in the fold, in some heads. Attention shows what the "
+    "model combines, not why.",
+    "Vig et al. 2021, ICLR, BERTology meets biology.",
+    "10.48550/arXiv.2006.15222",
+)
+MAXIMUM = (
+    "Each cell is the largest attention that any of the heads pays from residue i (row) to residue j (column): a bright "
+    "cell says that some head looks there, not which. A row adds up to more than 1, so it is no share. Vertical lines "
+    "mean a residue that some head always looks at. Attention shows what the model combines, not why.",
+    "Vig et al. 2021, ICLR, BERTology meets biology.",
+    "10.48550/arXiv.2006.15222",
+)
 CORRECTED = (
     "The average product correction subtracts what a residue shares with all others, so that a few bright columns do "
     "not hide the pairs that stand out. Values can be negative: red is less, blue more than the two residues' averages "
@@ -36,15 +51,16 @@ CORRECTED = (
 GRID = (
     "Each tile is one head, drawn as means over blocks of residues and scaled to its own brightest cells. "
     "Early layers often look at neighbours or at one kind of amino acid; heads with spots far off the diagonal can "
-    "follow contacts. The table ranks heads by how many residues lie, on average, between a residue and what it "
-    "attends to.",
+    "follow contacts. The table ranks heads by how far along the chain, on average, a residue and what it attends to "
+    "are apart: 1 is the next one.",
     "Vig & Belinkov 2019, BlackboxNLP (mean attention distance).",
     "10.18653/v1/W19-4808",
 )
 HEADS = (
-    "Each cell is one head, averaged over the residues. Entropy says how sharply a residue looks: 0 "
+    "Each cell is one head. Entropy and shares are means over the residues, the distance over all pairs, "
+    "weighted by attention. Entropy says how sharply a residue looks: 0 "
     "bits is one place, every bit more doubles the places. Shares say where: far along the chain, or at the hidden "
-    "start and end tokens, where many heads rest when they have nothing to say. A number for a head describes this "
+    "start and end tokens, where many heads rest. A number for a head describes this "
     "protein; compare several before naming a head's role.",
     "Clark et al. 2019, BlackboxNLP (entropy, special tokens); Vig & Belinkov 2019 (distance).",
     "10.18653/v1/W19-4828",
@@ -59,8 +75,8 @@ ROLLOUT = (
 )
 CONTACTS = (
     "A dark cell is a pair that the model's own logistic regression on its attention takes for a contact: C-beta atoms "
-    "within 8 Å. Parallel bands beside the diagonal are helices, bands across it are beta strands. Pairs closer than "
-    "six residues in sequence are left out of the list.",
+    "within 8 Å. Parallel bands beside the diagonal are helices, bands across it are beta strands. Pairs nearer in "
+    "sequence than the slider says are left out of the list.",
     "Rao et al. 2021, ICLR, Transformer protein language models are unsupervised structure learners.",
     "10.1101/2020.12.15.422761",
 )
@@ -73,7 +89,7 @@ MUTATIONS = (
     "10.1101/2021.07.09.450648",
 )
 PROBABILITIES = (
-    "Each column sums to 1 over the twenty amino acids: what the model would put there, having seen the whole protein. "
+    "Each column sums to 1 over the twenty amino acids: what the model would put there. "
     "The wild type is dotted. A column that is spread out leaves the choice open; a column with one bright cell other "
     "than the dot is a position where the model expects another residue.",
     "Lin et al. 2023, Science 379:1123.",
@@ -90,13 +106,28 @@ CLUSTERS = (
     "Each point is a protein; near points have similar vectors. Only neighbourhoods mean something: distances between "
     "far groups, their sizes and the axes do not. Another seed or number of neighbours gives another picture, so "
     "believe what stays. The groups are found in the original vectors, not on the map.",
-    "McInnes et al. 2018, UMAP; Campello et al. 2013, HDBSCAN.",
+    "McInnes et al. 2018, UMAP.",
     "10.48550/arXiv.1802.03426",
 )
+PRINCIPAL = (
+    "Each point is a protein; the axes are the two directions in which the vectors differ most, and the caption says how "
+    "much of the variance they show. Distances on the map are those of the vectors, as far as these two directions tell: "
+    "what lies together here may differ in others. The groups are found in the original vectors, not on the map.",
+    "Pearson 1901, Philosophical Magazine 2:559.",
+    "10.1080/14786440109462720",
+)
+GROUPINGS = {
+    "hdbscan": "Groups: HDBSCAN (Campello et al. 2013), two or more of them or none at all.",
+    "kmeans": "Groups: k-means (Lloyd 1982), as many as were asked for.",
+}
 WINDOWS = (
     "This protein was read in overlapping windows, drawn as dashed lines or squares. Where two overlap, the one in which "
     "a residue is farther from the edge counts more. No value knows of residues outside its windows "
     "([Brandes et al. 2023](https://doi.org/10.1038/s41588-023-01465-0))."
+)
+MASKED_WINDOWS = (
+    "This protein was read in overlapping windows, drawn as dashed lines or squares. Each position was hidden in the one "
+    "window in which it is nearest to the middle, and predicted from the rest of that window."
 )
 PREDICTIONS = (
     "These are the answers of the classifier that you brought, trained by whoever made it: esmviz adds nothing to them. "

@@ -159,7 +159,7 @@ def _passage(exhibit: Exhibit) -> Passage:
     told = [
         f"{subject(exhibit.records, exhibit.source)}{_where(provenance)}.",
         sentence,
-        _windows(provenance),
+        _windows(provenance, facts.get("scheme") == "masked marginals"),
     ]
     return Passage(_HEADINGS.get(exhibit.page, exhibit.page.capitalize()), " ".join(filter(None, told)))
 
@@ -190,9 +190,14 @@ def _where(provenance: Provenance | None) -> str:
     return f", {', '.join(parts)}, in {one_line(provenance.precision)}"
 
 
-def _windows(provenance: Provenance | None) -> str:
+def _windows(provenance: Provenance | None, is_masked: bool) -> str:
     if provenance is None or not provenance.windows:
         return ""
+    if is_masked:
+        return (
+            f"The protein was read in {windows_label(provenance.windows)}; each position was masked in the window in which "
+            "it is nearest to the middle."
+        )
     return (
         f"The protein was read in {windows_label(provenance.windows)}; values of several windows were averaged with "
         f"weights that fall off towards a window's edges {cite('brandes2023')}."

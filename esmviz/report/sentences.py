@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from esmviz.exhibit import Exhibit
+from esmviz.exhibit import Exhibit, Facts, Molecule
 from esmviz.report.references import cite
 
 Told = Mapping[str, Any]  # the facts of a picture
@@ -46,7 +46,8 @@ def _attention(exhibit: Exhibit, told: Told) -> str:
         )
     if kind == "attention-heads":
         name = next(iter(exhibit.pictures[0].arrays), "")
-        return f"Each head is described by {NUMBERS.get(name, name)}, averaged over the residues as queries."
+        over = "" if name == "distance" else ", averaged over the residues as queries"
+        return f"Each head is described by {NUMBERS.get(name, name)}{over}."
     return _attention_map(told)
 
 
@@ -76,9 +77,12 @@ def _summary(told: Told) -> str:
 
 
 def _logits(exhibit: Exhibit, told: Told) -> str:
-    masked = told.get("scheme") == "masked marginals"
+    masked, whole = (
+        told.get("scheme") == "masked marginals",
+        "its window" if told.get("windows") else "the protein",
+    )
     read = (
-        "Each position was masked in turn and predicted from the rest of the protein (masked marginals)"
+        f"Each position was masked in turn and predicted from the rest of {whole} (masked marginals)"
         if masked
         else "The model read the protein once, unmasked (wild-type marginals)"
     )
@@ -118,9 +122,21 @@ def _clusters(exhibit: Exhibit, told: Told) -> str:
         )
     else:
         grouped = f"k-means {cite('lloyd1982')} in {learn}, k {told['groups k']}, seed {told['groups seed']}"
+    n_in_windows = len(told.get("windows") or ())
+    windows = f"{n_in_windows} of them were read in overlapping windows. " if n_in_windows else ""
     return (
-        f"Each protein is one vector, {vector}. The map was made by {mapped}. Groups were found in the original vectors, "
-        f"scaled to length 1, by {grouped}."
+        f"Each protein is one vector, {vector}. {windows}The map was made by {mapped}. Groups were found in the original "
+        f"vectors, scaled to length 1, by {grouped}.{_agreement(exhibit)}"
+    )
+
+
+def _agreement(exhibit: Exhibit) -> str:
+    names = [name for piece in exhibit.pieces if isinstance(piece, Facts) for name in piece.values]
+    if not any("adjusted Rand index" in name for name in names):
+        return ""
+    return (
+        f" Agreement with a label is the adjusted Rand index {cite('hubert1985')}; each protein that is noise counts as a "
+        "group of its own."
     )
 
 
@@ -140,13 +156,29 @@ def _structure(exhibit: Exhibit, _: Told) -> str:
             "The fold is the model's own prediction. pLDDT (0 to 100) is its confidence in a residue's surroundings, and "
             f"the predicted aligned error is in Å {cite('jumper2021')}."
         )
-    paint = exhibit.settings.get("widgets", {}).get("paint", "chain")
+    # What was drawn, and not what the control says: where no chain is the protein, there are no numbers to draw.
+    drawn = next(
+        (piece.painting["title"] for piece in exhibit.pieces if isinstance(piece, Molecule)), "chain"
+    )
+    model, precision = exhibit.model.get("name", ""), exhibit.settings.get("precision", "")
+    numbers = next(
+        (f" {told} It is of {model}, in {precision}." for name, told in PAINTS if name in drawn), ""
+    )
     return (
-        f"An uploaded structure, read by Biotite {cite('kunzmann2018')}, is coloured by {paint}. A chain is the protein "
-        "where it is a stretch of it, or where a global alignment with BLOSUM62, gaps 11 and 1, makes at least half of "
-        f"the shorter one agree {cite('needleman1970', 'henikoff1992')}."
+        f"An uploaded structure, read by Biotite {cite('kunzmann2018')}, is coloured by {drawn}.{numbers} A chain is the "
+        "protein where it is a stretch of it, or where a global alignment with BLOSUM62, gaps 11 and 1, makes at least half "
+        f"of the shorter one agree {cite('needleman1970', 'henikoff1992')}."
     )
 
+
+PAINTS = (
+    ("entropy", f"The model read the protein once, unmasked. {ENTROPY}"),
+    (
+        "attention received",
+        "It is the mean attention of all residues to one, over all heads of all layers, in multiples of an even share "
+        f"{cite('vig2021')}.",
+    ),
+)
 
 SENTENCES: dict[str, Callable[[Exhibit, Told], str]] = {
     "home": _home,

@@ -196,7 +196,7 @@ def _source_line(session: Session, file: str) -> None:
             if file == "home"
             else "Drop your FASTA on Home to replace it."
         )
-        st.caption(f"Example: {count} of seven families. {tail}")
+        st.caption(f"Example: {count}, six families and four single ones. {tail}")
     else:
         rejected = sum(report.status == "rejected" for report in session.proteins.reports)
         refused = f", {rejected} rejected (see Home)" if rejected else ""

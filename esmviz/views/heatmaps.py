@@ -24,10 +24,11 @@ RANK = " · percentile %{customdata}"  # ending of a hover
 
 Limits = tuple[float, float]
 UInt8Array = npt.NDArray[np.uint8]
-Kind = Literal["attention", "symmetric", "apc", "rollout"]
+Kind = Literal["attention", "maximum", "symmetric", "apc", "rollout"]
 
 NAMES = {  # of the colour bar, the rows and the columns
     "attention": ("attention, share of a row", "attending residue (query)", "attended residue (key)"),
+    "maximum": ("attention, maximum over heads", "attending residue (query)", "attended residue (key)"),
     "symmetric": ("attention, symmetrised", "residue", "residue"),
     "apc": ("attention, APC-corrected", "residue", "residue"),
     "rollout": ("rollout, share of a row", "residue after the last layer", "residue before the first layer"),

@@ -1,5 +1,6 @@
 """Groups that anyone can see, in any order, and the index against a count of pairs."""
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -94,7 +95,10 @@ def rand_index_by_pairs(clusters, labels):
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc")), min_size=2, max_size=9))
 def test_agreement_counted_by_pairs(cases):
     clusters, labels = zip(*cases, strict=True)
-    assert agreement(clusters, labels) == pytest.approx(rand_index_by_pairs(clusters, labels))
+    if len(set(labels)) == len(labels):  # nothing to agree with
+        assert math.isnan(agreement(clusters, labels))
+    else:
+        assert agreement(clusters, labels) == pytest.approx(rand_index_by_pairs(clusters, labels))
 
 
 def test_noise_is_no_cluster_of_its_own():
@@ -108,3 +112,9 @@ def test_only_labelled_proteins_count():
     assert np.isnan(agreement([0, 1], ["a", ""]))
     with pytest.raises(ValueError, match="2 clusters and 1 labels"):
         agreement([0, 1], ["a"])
+
+
+def test_labels_that_nobody_shares_say_nothing_of_groups():
+    assert math.isnan(agreement([-1] * 5, list("abcde")))
+    assert math.isnan(agreement([0, 0, 1], ["a", "", "b"]))
+    assert agreement([-1] * 4, list("aabb")) == 0.0

@@ -58,7 +58,7 @@ def test_upload_and_walk_every_page(app, mine, width, colours):
 
 def test_the_example_shows_every_chart(app):
     app.open()
-    app.expect_text("Example: 58 proteins of seven families")
+    app.expect_text("Example: 58 proteins, six families and four single ones")
     app.chart("first-look")
     app.go("Clusters")
     assert "UMAP" in app.data("clusters", points=58)["notes"]
