@@ -166,8 +166,8 @@ def _structure(exhibit: Exhibit, _: Told) -> str:
     )
     return (
         f"An uploaded structure, read by Biotite {cite('kunzmann2018')}, is coloured by {drawn}.{numbers} A chain is the "
-        "protein where it is a stretch of it, or where a global alignment with BLOSUM62, gaps 11 and 1, makes at least half "
-        f"of the shorter one agree {cite('needleman1970', 'henikoff1992')}."
+        "protein where it is a stretch of it, or where a global alignment with BLOSUM62, gaps 11 and 1, makes at least "
+        f"half of the shorter one agree {cite('needleman1970', 'henikoff1992')}."
     )
 
 
