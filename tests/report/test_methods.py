@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from esmviz.exhibit import Facts, Molecule
 from esmviz.models.catalog import CATALOG
 from esmviz.report import methods, sentences
 from esmviz.report.references import REFERENCES
@@ -150,6 +151,43 @@ def test_maps_groups_predictions_and_folds_are_told(clusters, logits):
     )
     assert "head, unchanged" in told(logits, "prediction", "predictions", problem="regression")
     assert "Jumper et al. 2021" in told(logits, "plddt", "structure")
+
+
+def test_masked_positions_of_a_long_protein_are_told_as_they_are_computed(logits):
+    long = replace(logits.pictures[0].provenance, windows=((0, 24), (12, 36)))
+    drawn = replace(
+        logits.pictures[0],
+        provenance=long,
+        facts={"scheme": "masked marginals", "windows": ["1-24", "13-36"]},
+    )
+    text = methods.passages([replace(logits, pieces=(drawn,))])[-1].text
+    assert "from the rest of its window" in text
+    assert "the window in which it is nearest to the middle" in text
+    assert "averaged" not in text
+
+
+def test_agreement_and_proteins_in_windows_are_told(clusters):
+    name = "Agreement with family (adjusted Rand index)"
+    with_agreement = replace(clusters, pieces=(*clusters.pieces, Facts({name: "0.90"})))
+    assert "Hubert and Arabie 1985" in methods.passages([with_agreement])[-1].text
+    facts = {**clusters.pictures[0].facts, "windows": {"p1": "2 windows"}}
+    in_windows = replace(clusters, pieces=(replace(clusters.pictures[0], facts=facts),))
+    text = methods.passages([in_windows])[-1].text
+    assert "1 of them were read in overlapping windows" in text
+    assert "Hubert" not in text
+
+
+def test_a_structure_is_told_by_what_was_drawn(structure):
+    """The control may say entropy where no chain is the protein, and the chains are drawn."""
+    [molecule] = [piece for piece in structure.pieces if isinstance(piece, Molecule)]
+    asked = {**structure.settings, "precision": "float32", "widgets": {"paint": "entropy (bits)"}}
+    by_chain = replace(molecule, painting={**molecule.painting, "title": "chain"})
+    text = methods.passages([replace(structure, settings=asked, pieces=(by_chain,))])[-1].text
+    assert "coloured by chain. A chain" in text
+    by_entropy = replace(molecule, painting={**molecule.painting, "title": "entropy (bits)"})
+    text = methods.passages([replace(structure, settings=asked, pieces=(by_entropy,))])[-1].text
+    assert "coloured by entropy (bits). The model read the protein once" in text
+    assert "in float32" in text
 
 
 def test_bibtex_has_every_author_and_a_list_of_references_few():

@@ -1,5 +1,6 @@
 """The training network is the network of transformers."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,27 @@ def test_an_exported_model_can_be_trained_on(network: Network, tmp_path: Path) -
     assert shape == TINY
     assert set(tensors) == {name for name, _ in network.named_parameters()}
     assert all(torch.equal(p, tensors[name]) for name, p in network.named_parameters())
+
+
+def test_the_card_counts_every_run_that_made_a_model(tmp_path: Path) -> None:
+    from training.card import runs, shares_of_all
+    from training.checkpoint import note_run, noted_run, runs_before
+
+    assert runs_before(tmp_path) == []
+    first = {
+        "steps": 10,
+        "residues_seen": 1000,
+        "minutes": 1.0,
+        "seed": 0,
+        "shares_of_tokens": {"a": 1.0, "b": 0.0},
+    }
+    (tmp_path / "card.json").write_text(json.dumps({"training": {**first, "corpus": {}}}))
+    note_run(tmp_path / "run", {"data": {"a": 0.5, "b": 0.5}}, runs_before(tmp_path))
+    note_run(tmp_path / "run", {"data": {}}, [])  # it goes on: what it began with stands
+    settings, before = noted_run(tmp_path / "run")
+    assert (settings, before) == ({"data": {"a": 0.5, "b": 0.5}}, [first])
+    second = {**first, "residues_seen": 3000, "shares_of_tokens": settings["data"], "runs_before": before}
+    assert runs(second) == [first, second]
+    assert shares_of_all(second) == {"a": 0.625, "b": 0.375}
+    (tmp_path / "card.json").write_text(json.dumps({"training": second}))
+    assert [run["residues_seen"] for run in runs_before(tmp_path)] == [1000, 3000]
