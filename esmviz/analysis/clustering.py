@@ -161,7 +161,7 @@ def agreement(clusters: Sequence[int] | IntArray, labels: Sequence[Hashable]) ->
     >>> agreement([0, 0, 1, 1], ["kinase", "kinase", "globin", "globin"])
     1.0
     >>> agreement([0, 0, 1, -1], ["kinase", "globin", "", ""])
-    0.0
+    nan
     """
     if len(clusters) != len(labels):
         raise ValueError(f"{len(clusters)} clusters and {len(labels)} labels")
