@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -23,6 +24,8 @@ import numpy as np
 from esmviz.analysis.clustering import check_k, hdbscan, kmeans, smallest_cluster
 from esmviz.errors import ComputationLostError
 from esmviz.types import FloatArray, IntArray
+
+log = logging.getLogger("esmviz")
 
 SMALL = 1000  # proteins; so few take less time than a process takes to start, and hold the lock for a sixth of a second
 LOOK_SECONDS = 0.2  # then others have their turn, and a cancel is heard
@@ -68,21 +71,24 @@ def group_steps(
             f"Grouping {n:,} proteins by {what} failed: {error.strerror}.",
             f"Try again in a minute, or {cure}.",
         ) from error
-    if clusters is None:
-        raise ComputationLostError(
-            f"Grouping {n:,} proteins by {what} ended before it was done; the memory may have been short.",
-            f"Try again, or {cure}.",
-        )
+    if isinstance(clusters, int):
+        was_ended = clusters < 0  # by a signal: the system's, where memory is short
+        why = "ended before it was done; the memory may have been short" if was_ended else "failed"
+        raise ComputationLostError(f"Grouping {n:,} proteins by {what} {why}.", f"Try again, or {cure}.")
     return clusters
 
 
-def _grouped(question: Mapping[str, Any], vectors: FloatArray) -> Generator[None, None, IntArray | None]:
-    """What the process answers; None where it ended without an answer."""
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as answer:
+def _grouped(question: Mapping[str, Any], vectors: FloatArray) -> Generator[None, None, IntArray | int]:
+    """What the process answers; its code where it ended without an answer."""
+    with (
+        tempfile.TemporaryFile() as asked,
+        tempfile.TemporaryFile() as answer,
+        tempfile.TemporaryFile() as complaint,
+    ):
         asked.write(json.dumps(question).encode() + b"\n")
         _save(asked, vectors)
         asked.seek(0)
-        with _started(asked, answer) as child:
+        with _started(asked, answer, complaint) as child:
             try:
                 while child.poll() is None:
                     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -91,13 +97,22 @@ def _grouped(question: Mapping[str, Any], vectors: FloatArray) -> Generator[None
             finally:
                 child.kill()
         if child.returncode != 0:
-            return None
+            log.warning("grouping ended with %d: %s", child.returncode, _kind_of_error(complaint))
+            return child.returncode
         answer.seek(0)
         clusters: IntArray = _load(answer)
         return clusters
 
 
-def _started(asked: IO[bytes], answer: IO[bytes]) -> subprocess.Popen[bytes]:
+def _kind_of_error(complaint: IO[bytes]) -> str:
+    """The name of the exception at the end of a traceback; what it says can hold what nobody may read."""
+    complaint.seek(0)
+    last = complaint.read().decode(errors="replace").strip().rpartition("\n")[2]
+    name = last.partition(":")[0]
+    return name if name.replace(".", "").replace("_", "").isalnum() else "no error"
+
+
+def _started(asked: IO[bytes], answer: IO[bytes], complaint: IO[bytes]) -> subprocess.Popen[bytes]:
     """The process. Nothing of our environment but how threads behave: the rest can hold tokens. Files and no pipes:
     a pipe that is full waits for whoever looks at it only now and then.
     """
@@ -108,7 +123,7 @@ def _started(asked: IO[bytes], answer: IO[bytes]) -> subprocess.Popen[bytes]:
         env={**kept, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
         stdin=asked,
         stdout=answer,
-        stderr=subprocess.DEVNULL,
+        stderr=complaint,
         start_new_session=True,  # Ctrl-C in a terminal is the parent's, which then ends this one
     )
 

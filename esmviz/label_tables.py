@@ -13,6 +13,8 @@ from esmviz.labels import plain, source_name
 from esmviz.types import ProteinRecord
 from esmviz.uploads import Limits, Lines, read_upload
 
+# An empty cell, as pandas and spreadsheets write one. Not NA, which can be a name: of sodium, of neuraminidase.
+NO_LABEL = frozenset({"", "nan", "NaN", "<NA>", "N/A", "n/a", "#N/A", "null", "NULL"})
 FORMATS = "CSV and TSV text with a header row, plain or gzip"
 ID_COLUMNS = ("id", "identifier", "protein_id", "entry", "accession")
 
@@ -92,7 +94,7 @@ def read_labels(
     matched = matcher.join(rows, id_column, name)
     at_label = [at for at in range(len(columns)) if at != id_column]
     labels = {
-        record_id: {columns[at]: row.cells[at] for at in at_label if row.cells[at]}
+        record_id: {columns[at]: row.cells[at] for at in at_label if row.cells[at] not in NO_LABEL}
         for record_id in ids
         if (row := matched.get(record_id))
     }

@@ -49,7 +49,7 @@ def match_all(chains: Sequence[str], protein: str) -> tuple[list[Match | None], 
     found: dict[str, Match | None] = {}
     left_out, cells, aligned = set(), 0, 0
     for chain in dict.fromkeys(chains):
-        if chain not in protein:
+        if not _is_one_stretch(chain, protein):
             size = len(chain) * len(protein)
             if size > MOST_CELLS or cells + size > MOST_IN_ALL or aligned == MOST_ALIGNED:
                 left_out.add(chain)
@@ -78,9 +78,9 @@ def match(chain: str, protein: str) -> Match | None:
     >>> match("WWWWWWWW", "MKVLAGHMKVLAGH") is None
     True
     """
-    start = protein.find(chain)
-    if start >= 0 and protein.find(chain, start + 1) < 0:
-        return Match(np.arange(start, start + len(chain)), 1.0)
+    if _is_one_stretch(chain, protein):
+        start = protein.find(chain)
+        return Match(_kept(np.arange(start, start + len(chain))), 1.0)
     if len(chain) * len(protein) > MOST_CELLS:
         return None
     pairs = _aligned(chain, protein)
@@ -90,7 +90,18 @@ def match(chain: str, protein: str) -> Match | None:
     index = np.full(len(chain), -1, dtype=np.int64)
     for i, j in pairs:
         index[i] = j
-    return Match(index, same / len(pairs))
+    return Match(_kept(index), same / len(pairs))
+
+
+def _is_one_stretch(chain: str, protein: str) -> bool:
+    """Whether the chain is in the protein, and at one place only."""
+    start = protein.find(chain)
+    return start >= 0 and protein.find(chain, start + 1) < 0
+
+
+def _kept(index: IntArray) -> IntArray:
+    index.setflags(write=False)  # it is remembered
+    return index
 
 
 def _aligned(first: str, second: str) -> list[tuple[int, int]]:

@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 _PROTEIN = re.compile(f"[{AMINO_ACIDS}{AMBIGUOUS}]*")
+_THREE_LETTER = re.compile(
+    "(ALA|ARG|ASN|ASP|CYS|GLN|GLU|GLY|HIS|ILE|LEU|LYS|MET|PHE|PRO|SER|THR|TRP|TYR|VAL|ASX|GLX|SEC|PYL|XAA)+"
+)
 _NUCLEOTIDE_MIN_LETTERS = 30
 _NUCLEOTIDE_MIN_SHARE = 0.95
 _NUCLEOTIDE_MIN_BASES = 3  # silk is a protein of few letters
@@ -228,10 +231,20 @@ def _reason_against(entry: Entry, cleaned: _Cleaned, limits: Limits, treat_as_pr
     if len(sequence) > limits.length:
         return f"{title} has {len(sequence):,} residues; the limit is {limits.length:,} (ESMVIZ_MAX_LENGTH)."
     if not treat_as_protein and _is_nucleotide(sequence):
-        return (
-            f"{title} looks like DNA or RNA, not like a protein. Translate it, or choose *treat as protein*."
-        )
+        return f"{title} looks like DNA or RNA, not like a protein. Translate it, or choose Treat as protein."
+    if not treat_as_protein and _is_three_letter_code(sequence):
+        return f"{title} looks like three-letter code. Write one letter for each residue, or choose Treat as protein."
     return ""
+
+
+def _is_three_letter_code(sequence: str) -> bool:
+    """Met-Ser-Ile and so on, whose letters are all letters of residues.
+
+    >>> _is_three_letter_code("METSERILEGLN"), _is_three_letter_code("ALAALAALAALA"), _is_three_letter_code("METSERILEG")
+    (True, False, False)
+    """
+    n_kinds = len({sequence[at : at + 3] for at in range(0, len(sequence), 3)})
+    return n_kinds >= 3 and _THREE_LETTER.fullmatch(sequence) is not None
 
 
 def _is_nucleotide(sequence: str) -> bool:

@@ -15,8 +15,9 @@ from esmviz.errors import (
     ProteinRefusedError,
     SequenceTooLongError,
 )
-from esmviz.exhibit import Exhibit
+from esmviz.exhibit import Exhibit, Facts
 from esmviz.panels import LogitsLook, Look, MapLook, Spread, tables
+from esmviz.panels.caution import no_effects
 from esmviz.panels.logits import MASKED, WILD_TYPE
 from esmviz.panels.look import ALL_HEADS, CONTACTS, one_head
 from esmviz.panels.questions import answer
@@ -130,13 +131,17 @@ class Tour:
         own = {"protein": record.id, "layer": self.layer, "head": self.head, "precision": self.run.precision}
         return answer(
             VIEWS[name][1],
-            spread.pieces,
+            [*self._cautions(name), *spread.pieces],
             source=self.run.source.name,
             records=self.records if name in OF_THE_SET else [record],
             spec=self.spec,
             settings={"model": self.spec.name, **own, "widgets": {}},
             created=created,
         )
+
+    def _cautions(self, name: str) -> list[Facts]:
+        said = no_effects(self.spec, self.workbench.specs().values()) if name == "mutations" else None
+        return [said] if said is not None else []
 
     def _similarity(self, record: ProteinRecord) -> Spread:
         check_map(self.workbench.settings, record)

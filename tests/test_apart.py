@@ -108,6 +108,15 @@ def test_a_process_that_the_system_ends_is_said(vectors, children):
     with pytest.raises(ComputationLostError, match="24,000 proteins") as caught:
         run(steps)
     assert "k-means" in str(caught.value)
+    assert "memory" in str(caught.value)
+
+
+def test_a_process_that_fails_by_itself_is_not_laid_upon_memory(vectors, children, caplog):
+    with pytest.raises(ComputationLostError, match="by k-means failed") as caught:
+        run(apart.group_steps("kmeans", vectors, {"k": 3, "sequence": "MKVLSECRET"}))
+    assert "memory" not in str(caught.value)
+    assert "TypeError" in caplog.text
+    assert "SECRET" not in caplog.text
 
 
 def test_what_is_wrong_is_said_before_a_process_is_started(vectors, children):
@@ -120,7 +129,7 @@ def test_it_gets_nothing_of_our_environment(monkeypatch):
     asked = {}
     monkeypatch.setenv("ESMVIZ_BIOLM_TOKEN", "secret")
     monkeypatch.setattr(subprocess, "Popen", lambda command, **rest: asked.update(rest))
-    apart._started(None, None)
+    apart._started(None, None, None)
     assert "PATH" in asked["env"]
     assert "secret" not in str(asked)
 

@@ -151,3 +151,8 @@ def test_cells_lines_and_rows_are_bounded(
     monkeypatch.setattr(f"esmviz.label_tables.{name}", most)
     with pytest.raises(UploadTooLargeError, match=words):
         read_labels(text, ["x"], limits=LIMITS)
+
+
+def test_what_pandas_writes_for_nothing_is_no_label() -> None:
+    table = read_labels("id,group,metal\na,nan,NA\nb,<NA>,nan\nc,2.0,Zn\n", ["a", "b", "c"], limits=LIMITS)
+    assert table.labels == {"a": {"metal": "NA"}, "b": {}, "c": {"group": "2.0", "metal": "Zn"}}

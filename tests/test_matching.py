@@ -80,3 +80,9 @@ def test_chains_are_compared_as_long_as_that_takes_seconds(monkeypatch):
     assert [one is not None for one in found] == [True, True, True, False, True, False]
     monkeypatch.setattr("esmviz.matching.MOST_IN_ALL", len(PROTEIN) ** 2 + 1)
     assert match_all(near, PROTEIN)[1] == 2
+
+
+def test_a_chain_that_is_there_twice_counts_as_one_to_align(monkeypatch):
+    """Else chains of one residue, which stand in every protein, would each be aligned for nothing."""
+    monkeypatch.setattr("esmviz.matching.MOST_ALIGNED", 1)
+    assert match_all(list("WMK"), PROTEIN)[1] == 1  # W is there once, M and K twice

@@ -139,7 +139,7 @@ def test_nucleotides_are_rejected_unless_asked_for(sequence: str, is_nucleotide:
     assert (report.status == "rejected") == is_nucleotide
     if is_nucleotide:
         assert "DNA or RNA" in report.notes[0]
-        assert "treat as protein" in report.notes[0]
+        assert "Treat as protein" in report.notes[0]
     taken = read(f">a\n{sequence}\n", treat_as_protein=True)
     assert taken.records[0].sequence == sequence.upper()
 
@@ -393,3 +393,16 @@ def test_a_protein_joins_a_set_within_the_limits_of_an_upload() -> None:
             with_protein(joined, ProteinRecord("c", sequence), limits=limits)
     with pytest.raises(UploadTooLargeError, match="13 residues in all"):
         with_protein(joined, ProteinRecord("c", "MKV"), limits=replace(limits, records=9))
+
+
+@pytest.mark.parametrize(
+    "text", ["MetSerIleGlnHisPheArg", ">p\nMET SER ILE\nGLN HIS\n", ">p\nmet-ser-ile-gln\n"]
+)
+def test_three_letter_code_is_no_protein_three_times_as_long(text) -> None:
+    (report,) = read_fasta(text, limits=LIMITS).rejected
+    assert "three-letter code" in report.notes[0]
+    assert len(read_fasta(text, limits=LIMITS, treat_as_protein=True).records) == 1
+
+
+def test_a_peptide_of_one_repeated_word_is_read() -> None:
+    assert len(read_fasta("ALAALAALAALAALA", limits=LIMITS).records) == 1

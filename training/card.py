@@ -99,6 +99,20 @@ def perplexities(card: dict[str, Any]) -> str:
             "over the protein's own composition: it knows a little.",
             "On general proteins it does not beat every baseline.",
         )
+        + worse_than_baselines(families["by_family"], keys[1:])
+    )
+
+
+def worse_than_baselines(by_family: dict[str, Any], baselines: tuple[str, ...]) -> str:
+    """The families that a baseline predicts as well or better."""
+    beaten = [
+        name for name, values in by_family.items() if values["model"] >= min(values[key] for key in baselines)
+    ]
+    if not beaten:
+        return ""
+    return (
+        f"\n**On held-out members of these families it does not beat every baseline: {', '.join(beaten)}.** Small families "
+        "were drawn so\noften that their other members are learnt by heart.\n"
     )
 
 

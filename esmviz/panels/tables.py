@@ -182,8 +182,9 @@ def colour_name(label: str) -> str:
 
 
 def colours(records: Sequence[ProteinRecord]) -> list[str]:
-    """What points can be coloured by, the usual one first: labels, clusters, lengths."""
-    names = sorted(label_names(records), key=lambda name: (name != "family", name))
+    """What points can be coloured by, the usual one first: labels, of which most proteins have, clusters, lengths."""
+    counts = Counter(name for record in records for name in record.labels)
+    names = sorted(label_names(records), key=lambda name: (name != "family", -counts[name], name))
     return [*map(colour_name, names), *OURS]
 
 

@@ -144,7 +144,7 @@ def _read(session: Session, kind: str) -> None:
     try:
         found = sequences.read_fasta(source, limits=workbench().limits, treat_as_protein=treat, name=name)
         if not found.records:
-            why = "; ".join(note for report in found.reports[:3] for note in report.notes)
+            why = " ".join(report.notes[0] for report in found.reports[:3] if report.notes)
             raise EsmvizError(f"No protein could be read from {name}.", why)
     except EsmvizError as error:
         st.session_state["intake_error"] = error

@@ -1,4 +1,4 @@
-"""What the controls of the pages are set to: noted at every run, and put back for a visitor who returns."""
+"""What the controls of the pages are set to: noted at every run, and put back for who returns to the app or to a page."""
 
 from __future__ import annotations
 
@@ -78,6 +78,10 @@ def note(settings: dict[str, Value]) -> None:
 
 
 def put_back(settings: Mapping[str, Value]) -> None:
-    """Set the controls of all pages, before any of them is drawn."""
+    """Set the controls that nothing is known of, before any of them is drawn: after a reload, and of other pages.
+
+    Streamlit lets go of what a control was set to as soon as a page is drawn without it.
+    """
     for key, value in settings.items():
-        st.session_state[key] = value
+        if key not in st.session_state:
+            st.session_state[key] = value

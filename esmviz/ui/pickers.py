@@ -8,9 +8,11 @@ from typing import Any
 import streamlit as st
 
 from esmviz.panels import LogitsLook, MapLook, tables, texts
+from esmviz.panels.caution import no_effects
 from esmviz.panels.clusters import most_neighbours
 from esmviz.panels.logits import MASKED, MOST_RESIDUES, SCHEMES, SHOWN
 from esmviz.types import ModelSpec, ProteinRecord
+from esmviz.ui import exhibits
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
@@ -20,7 +22,6 @@ from esmviz.views.mutations import RowOrder
 MAX_CELLS = 1024  # a heatmap of up to 1024 x 1024 cells travels exactly; above, block means
 SMALL_WORK = 1e12  # residues x parameters that two cores compute in seconds, so that no button is needed
 
-GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
 
 MOST_GROUPS = 100  # of k-means: nobody tells more apart in a picture, and each costs time
 
@@ -152,10 +153,8 @@ def pick_logits(record: ProteinRecord) -> LogitsLook:
 
 
 def say_if_no_effects(spec: ModelSpec) -> None:
-    """A model that is known not to predict effects says so, and names those that do."""
-    if spec.predicts_effects:
-        return
-    local = [other for other in workbench().specs().values() if not other.host]
-    others = [other for other in local if (other.published_spearman or 0) >= GOOD_SPEARMAN]
-    better = ", ".join(other.title or other.name for other in others)
-    st.warning(plain(texts.NO_EFFECTS.format(title=spec.title or spec.name, better=better)))
+    """A model that is known not to predict effects says so, here and wherever the picture is shown."""
+    said = no_effects(spec, workbench().specs().values())
+    if said is not None:
+        st.warning(plain(said.values["Caution"]))
+        exhibits.note(lambda: said)

@@ -122,9 +122,9 @@ def current() -> Session:
     if "session" not in st.session_state:
         fresh = _returning() or _new()
         fresh.browser, fresh.connection = visitor.browser(), _connection()
-        page_settings.put_back(fresh.settings)
         st.session_state["session"] = fresh
     session: Session = st.session_state["session"]
+    page_settings.put_back(session.settings)
     page_settings.note(session.settings)
     _adopt_url(session)
     _keep(session)

@@ -223,7 +223,7 @@ def residue_table(
     )
     return {
         "in the file": residue_names(structure),
-        f"in {record.id}": [residue_label(i, record.sequence[i]) if i >= 0 else "" for i in index.tolist()],
+        "in the protein": [residue_label(i, record.sequence[i]) if i >= 0 else "" for i in index.tolist()],
         name: [float(f"{value:.4g}") for value in values],
     }
 

@@ -90,3 +90,21 @@ def test_two_proteins_fall_back_to_pca(app, example):
     app.go("Clusters")
     assert "PCA" in app.data("clusters", points=2)["notes"]
     app.expect_text("UMAP needs")
+
+
+def test_what_a_page_was_set_to_stays_while_another_is_looked_at(app):
+    app.open()
+    app.upload("two.fasta", b">alpha\nMKVLAWGHMKVLAWGHMKVLAWGH\n>beta\nACDEFGHIKLMNPQRSTVWYACDEFGHIKL\n")
+    app.expect_text(r"two\.fasta: 2 proteins")
+    app.go("Similarity")
+    app.open_sidebar()
+    app.choose("other", "beta")
+    app.go("Attention")
+    app.open_sidebar()
+    app.choose("show", "rollout")
+    app.go("Similarity")
+    app.open_sidebar()
+    expect(app.keyed("other").get_by_role("combobox")).to_have_value("beta")
+    app.go("Attention")
+    app.open_sidebar()
+    expect(app.keyed("show").get_by_role("combobox")).to_have_value("rollout")

@@ -126,7 +126,7 @@ def test_colours_are_the_models_numbers_on_the_chains_that_are_the_protein(open_
     assert len(ranked) == 46
     least = int(entropy.argmin())
     assert (
-        ranked["in CRAM_CRAAB"].iloc[0][0] == CRAMBIN[least]
+        ranked["in the protein"].iloc[0][0] == CRAMBIN[least]
     )  # equal letters have equal numbers in the fake
     assert ranked["entropy (bits)"].iloc[0] == pytest.approx(entropy.min(), rel=1e-3)
     assert "model fake" in words(at)

@@ -129,3 +129,11 @@ def test_the_card_counts_every_run_that_made_a_model(tmp_path: Path) -> None:
     assert shares_of_all(second) == {"a": 0.625, "b": 0.375}
     (tmp_path / "card.json").write_text(json.dumps({"training": second}))
     assert [run["residues_seen"] for run in runs_before(tmp_path)] == [1000, 3000]
+
+
+def test_the_card_names_the_families_that_a_baseline_predicts_better() -> None:
+    from training.card import worse_than_baselines
+
+    found = {"good": {"model": 9.0, "a": 10.0, "b": 11.0}, "bad": {"model": 10.5, "a": 10.0, "b": 11.0}}
+    assert "every baseline: bad.**" in worse_than_baselines(found, ("a", "b"))
+    assert worse_than_baselines({"good": found["good"]}, ("a", "b")) == ""
