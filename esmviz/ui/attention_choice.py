@@ -70,7 +70,6 @@ def open_head(choice: Choice, picked: tuple[int, int] | None) -> None:
     """Show the head that was clicked."""
     if picked is not None:
         choice.session.choose(layer=picked[0], head=picked[1])
-        for kept in (st.session_state, choice.session.settings):
-            kept.pop("show", None)
+        st.session_state.pop("show", None)
         st.session_state["show_next"] = "one head"
         st.rerun()

@@ -78,10 +78,10 @@ def note(settings: dict[str, Value]) -> None:
 
 
 def put_back(settings: Mapping[str, Value]) -> None:
-    """Set the controls that nothing is known of, before any of them is drawn: after a reload, and of other pages.
+    """Set the controls of a page in its first run, before any of them is drawn: after a reload, or another page.
 
-    Streamlit lets go of what a control was set to as soon as a page is drawn without it.
+    Streamlit lets go of what a control was set to as soon as a page is drawn without it, and tells the browser of a
+    value only in the run in which it is set.
     """
     for key, value in settings.items():
-        if key not in st.session_state:
-            st.session_state[key] = value
+        st.session_state[key] = value

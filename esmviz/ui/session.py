@@ -23,6 +23,7 @@ from esmviz.ui.held import text_bytes
 from esmviz.ui.resources import shelf, workbench
 
 URL_NAMES = ("protein", "model", "layer", "head")
+NO_PAGE = "none yet"
 TAB = "tab"  # in the address too: a reload finds what this tab showed, beside another tab of the same browser
 
 
@@ -51,6 +52,7 @@ class Session:
     tab: str = field(default_factory=_new_tab)
     connection: str = ""  # of Streamlit; another one after a reload
     settings: dict[str, page_settings.Value] = field(default_factory=dict)  # of every page, by widget
+    page: str = NO_PAGE  # that ran last in this connection
     is_kept: bool = False
     weighed: tuple[tuple[object, ...], int] = ((), 0)  # what was weighed last, and its bytes
     kind: str = "example"
@@ -121,11 +123,13 @@ def current() -> Session:
     """The session of this tab: kept from before a reload, else a new one that opens with the example."""
     if "session" not in st.session_state:
         fresh = _returning() or _new()
-        fresh.browser, fresh.connection = visitor.browser(), _connection()
+        fresh.browser, fresh.connection, fresh.page = visitor.browser(), _connection(), NO_PAGE
         st.session_state["session"] = fresh
     session: Session = st.session_state["session"]
-    page_settings.put_back(session.settings)
     page_settings.note(session.settings)
+    if session.page != (page := _page()):
+        session.page = page
+        page_settings.put_back(session.settings)
     _adopt_url(session)
     _keep(session)
     beat(session)
@@ -151,6 +155,12 @@ def is_connected(connection: str) -> bool:
 def _connection() -> str:
     context = get_script_run_ctx()
     return "" if context is None else context.session_id
+
+
+def _page() -> str:
+    """Which page runs."""
+    context = get_script_run_ctx()
+    return "" if context is None else context.page_script_hash
 
 
 def _new() -> Session:
