@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from esmviz.exhibit import Facts
+from esmviz.exhibit import Facts, Piece
 from esmviz.panels import texts
 from esmviz.types import ModelSpec
 
 GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
+
+
+CAUTION = "Caution"
+
+
+def said(piece: Piece) -> str:
+    """The words of a caution, empty where a piece is none."""
+    return piece.values.get(CAUTION, "") if isinstance(piece, Facts) else ""
 
 
 def no_effects(spec: ModelSpec, others: Iterable[ModelSpec]) -> Facts | None:
@@ -17,4 +25,4 @@ def no_effects(spec: ModelSpec, others: Iterable[ModelSpec]) -> Facts | None:
         return None
     good = [one for one in others if not one.host and (one.published_spearman or 0) >= GOOD_SPEARMAN]
     better = ", ".join(one.title or one.name for one in good)
-    return Facts({"Caution": texts.NO_EFFECTS.format(title=spec.title or spec.name, better=better)})
+    return Facts({CAUTION: texts.NO_EFFECTS.format(title=spec.title or spec.name, better=better)})

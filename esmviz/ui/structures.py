@@ -200,10 +200,11 @@ def chain_table(structure: Coordinates, found: Sequence[Match | None]) -> Column
     return {
         "chain": [chain.id for chain in structure.chains],
         "residues": [len(chain) for chain in structure.chains],
-        "from": [chain.numbers[0] for chain in structure.chains],
-        "to": [chain.numbers[-1] for chain in structure.chains],
         "paired": [0 if one is None else one.n_paired for one in found],
         "identity": [None if one is None else round(one.identity, 3) for one in found],
+        # Last, where a narrow table is cut.
+        "from": [chain.numbers[0] for chain in structure.chains],
+        "to": [chain.numbers[-1] for chain in structure.chains],
     }
 
 
