@@ -17,7 +17,7 @@ from esmviz.errors import (
 )
 from esmviz.exhibit import Exhibit, Facts
 from esmviz.panels import LogitsLook, Look, MapLook, Spread, tables
-from esmviz.panels.caution import no_effects
+from esmviz.panels.caution import beyond_training, no_effects
 from esmviz.panels.logits import MASKED, WILD_TYPE
 from esmviz.panels.look import ALL_HEADS, CONTACTS, one_head
 from esmviz.panels.questions import answer
@@ -131,7 +131,7 @@ class Tour:
         own = {"protein": record.id, "layer": self.layer, "head": self.head, "precision": self.run.precision}
         return answer(
             VIEWS[name][1],
-            [*self._cautions(name), *spread.pieces],
+            [*self._cautions(name, record), *spread.pieces],
             source=self.run.source.name,
             records=self.records if name in OF_THE_SET else [record],
             spec=self.spec,
@@ -139,9 +139,12 @@ class Tour:
             created=created,
         )
 
-    def _cautions(self, name: str) -> list[Facts]:
-        said = no_effects(self.spec, self.workbench.specs().values()) if name == "mutations" else None
-        return [said] if said is not None else []
+    def _cautions(self, name: str, record: ProteinRecord) -> list[Facts]:
+        """Those of its page."""
+        others, window_above = self.workbench.specs().values(), self.workbench.settings.window_above
+        long = beyond_training(self.spec, len(record), window_above) if name not in OF_THE_SET else None
+        taste = no_effects(self.spec, others) if name == "mutations" else None
+        return [caution for caution in (long, taste) if caution is not None]
 
     def _similarity(self, record: ProteinRecord) -> Spread:
         check_map(self.workbench.settings, record)

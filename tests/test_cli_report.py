@@ -16,6 +16,7 @@ from esmviz.commands.report import View
 from esmviz.errors import OutOfMemoryError
 from esmviz.exhibit import Exhibit, Picture
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
+from esmviz.panels.caution import said
 from esmviz.runs import Run
 from esmviz.settings import Settings
 from esmviz.tour import VIEWS, Tour
@@ -72,8 +73,10 @@ def test_the_names_are_written_out_twice():
         ("clusters", "clusters", {}),
     ],
 )
-def test_a_picture_is_that_of_its_page(app, workbench, page, view, controls, tmp_path):  # noqa: F811
-    """Figure, words, numbers, tables and files are the same value."""
+@pytest.mark.parametrize("is_careful", [False, True])
+def test_a_picture_is_that_of_its_page(app, workbench, fake, page, view, controls, is_careful, tmp_path):  # noqa: F811
+    """Figure, words, numbers, tables, cautions and files are the same value."""
+    fake.spec = replace(SPEC, predicts_effects=not is_careful, trained_residues=50 if is_careful else None)
     at = app(page)
     for key, value in controls.items():
         at = settled(at.selectbox(key=key).set_value(value).run())
@@ -97,6 +100,8 @@ def test_a_picture_is_that_of_its_page(app, workbench, page, view, controls, tmp
                 same(getattr(mine, name), value)
             else:
                 assert getattr(mine, name) == value, name
+    n_cautions = is_careful * {"clusters": 0, "mutations": 2}.get(view, 1)
+    assert [bool(said(piece)) for piece in made.pieces[: n_cautions + 1]] == [True] * n_cautions + [False]
     assert any(isinstance(piece, Picture) for piece in made.pieces)
     words = [text for picture in made.pictures for text in picture.reading] + [t.note for t in made.tables]
     assert not any("click" in text.lower() for text in words)  # there is nothing to click outside of the app

@@ -5,7 +5,6 @@ another machine and is all that training needs.
 """
 
 import argparse
-import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from training.config import read_settings
 from training.corpus import build_pool, encode, header_field, read_fasta, save_pools
 from training.kinship import kmer_codes, link_relatives, mark_kmers, share_marked
 
@@ -26,8 +26,9 @@ def main() -> None:
     parser.add_argument("--example", type=Path, help="FASTA whose sequences are left out of training")
     parser.add_argument("--config", type=Path, default=HERE / "config.toml")
     parser.add_argument("--out", type=Path, default=HERE / "data" / "corpus.npz")
+    parser.add_argument("--set", nargs="*", default=[], metavar="part.key=value", help="override a setting")
     args = parser.parse_args()
-    settings = tomllib.loads(args.config.read_text())["corpus"]
+    settings = read_settings(args.config, args.set)["corpus"]
     rng = np.random.default_rng(settings["seed"])
 
     left_out = {sequence for _, sequence in read_fasta(args.example)} if args.example else set()
@@ -35,13 +36,13 @@ def main() -> None:
         args.data / "families.fasta.gz", left_out, settings["held_out_share"], rng
     )
     train = read_train(args.data / "train.fasta.gz", left_out, held_out)
-    train = draw_clusters(train, settings["max_residues"], rng)
+    train = draw_clusters(train, settings["max_residues"], rng, settings["skip_residues"])
     varied = set(settings["varied_sources"])
     is_varied = [header_field(header, "src") in varied for header, _ in train]
     pools = {
         "general": build_pool(by_cluster(r for r, v in zip(train, is_varied, strict=True) if not v)),
         "varied": build_pool(by_cluster(r for r, v in zip(train, is_varied, strict=True) if v)),
-        "families": build_pool(weigh_families(families)),
+        "families": build_pool(weigh_families(families, settings["family_power"])),
         "families_held_out": build_pool((header_field(h, "family"), s, 1.0) for h, s in held_out),
         "valid": build_pool(by_cluster(read_fasta(args.data / "valid.fasta.gz"))),
     }
@@ -77,10 +78,10 @@ def split_families(
     return kept, held_out
 
 
-def weigh_families(families: dict[str, list[Records]]) -> Iterable[tuple[str, str, float]]:
-    """A family weighs the square root of its size, so that the large ones lead and the tiny are not learnt by heart."""
+def weigh_families(families: dict[str, list[Records]], power: float) -> Iterable[tuple[str, str, float]]:
+    """A family weighs its size to `power`: 0 favours the tiny, which are then learnt by heart, 1 the large ones."""
     for family, clusters in families.items():
-        weight = np.sqrt(sum(map(len, clusters))) / sum(np.sqrt(len(c)) for c in clusters)
+        weight = sum(map(len, clusters)) ** power / sum(np.sqrt(len(c)) for c in clusters)
         for number, cluster in enumerate(clusters):
             for _, sequence in cluster:
                 yield f"{family}/{number}", sequence, float(weight * np.sqrt(len(cluster)))
@@ -103,14 +104,14 @@ def read_train(path: Path, left_out: set[str], held_out: Records) -> Records:
     return kept
 
 
-def draw_clusters(records: Records, max_residues: int, rng: np.random.Generator) -> Records:
-    """All proteins of clusters drawn at random until the residues are spent."""
+def draw_clusters(records: Records, max_residues: int, rng: np.random.Generator, skip: int = 0) -> Records:
+    """All proteins of clusters drawn at random, after the first `skip` residues, until `max_residues` are spent."""
     sizes: Counter[str] = Counter()
     for header, sequence in records:
         sizes[header_field(header, "cluster")] += len(sequence)
     names: NDArray[np.str_] = rng.permutation(np.array(sorted(sizes)))
     spent = np.cumsum([sizes[name] for name in names])
-    drawn = set(names[spent <= max_residues].tolist())
+    drawn = set(names[(spent > skip) & (spent <= skip + max_residues)].tolist())
     return [record for record in records if header_field(record[0], "cluster") in drawn]
 
 

@@ -7,7 +7,6 @@ the minutes spent training, so that it ends when planned however busy the machin
 import argparse
 import json
 import time
-import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ from training.checkpoint import (
     runs_before,
     save_run,
 )
+from training.config import read_settings
 from training.corpus import Pool, load_pools
+from training.grow import widen
 from training.network import FIRST_AMINO_ACID, Network, Shape
 from training.optimiser import Optimiser
 from training.precision import multiplies_bfloat16
@@ -62,10 +63,18 @@ class Run:
 
     @classmethod
     def start_from(
-        cls, settings: dict[str, Any], pools: dict[str, Pool], device: torch.device, model: Path
+        cls,
+        settings: dict[str, Any],
+        pools: dict[str, Pool],
+        device: torch.device,
+        model: Path,
+        d_hidden: int | None = None,
     ) -> "Run":
-        """A new schedule on the weights of a finished model; the shape is the model's."""
+        """A new schedule on the weights of a finished model; its shape with `d_hidden` units where given."""
         tensors, shape = from_transformers(model)
+        if d_hidden is not None:
+            seeded = torch.Generator().manual_seed(settings["training"]["seed"])
+            tensors, shape = widen(tensors, shape, d_hidden, seeded)
         run = cls._build(settings, pools, device, shape)
         run.network.load_state_dict(tensors)
         return run
@@ -177,19 +186,18 @@ def main() -> None:
     parser.add_argument(
         "--start-from", type=Path, help="folder of a finished model whose weights a new run begins with"
     )
+    parser.add_argument(
+        "--widen", type=int, metavar="UNITS", help="hidden units that the model of --start-from grows to"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="part.key=value", help="override a setting")
     args = parser.parse_args()
-    settings = tomllib.loads(args.config.read_text())
-    for override in args.set:
-        key, _, value = override.partition("=")
-        part, _, name = key.partition(".")
-        settings[part][name] = json.loads(value)
+    settings = read_settings(args.config, args.set)
     pools, device = load_pools(args.corpus), pick_device()
     torch.set_float32_matmul_precision("high")
     if (args.run / "state.safetensors").exists():
         run = Run.resume(settings, pools, device, args.run)
     elif args.start_from is not None:
-        run = Run.start_from(settings, pools, device, args.start_from)
+        run = Run.start_from(settings, pools, device, args.start_from, args.widen)
     else:
         run = Run.start(settings, pools, device)
     note_run(args.run, settings, runs_before(args.start_from) if args.start_from else [])

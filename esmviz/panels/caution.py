@@ -8,10 +8,8 @@ from esmviz.exhibit import Facts, Piece
 from esmviz.panels import texts
 from esmviz.types import ModelSpec
 
-GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
-
-
 CAUTION = "Caution"
+GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
 
 
 def said(piece: Piece) -> str:
@@ -26,3 +24,12 @@ def no_effects(spec: ModelSpec, others: Iterable[ModelSpec]) -> Facts | None:
     good = [one for one in others if not one.host and (one.published_spearman or 0) >= GOOD_SPEARMAN]
     better = ", ".join(one.title or one.name for one in good)
     return Facts({CAUTION: texts.NO_EFFECTS.format(title=spec.title or spec.name, better=better)})
+
+
+def beyond_training(spec: ModelSpec, n_residues: int, window_above: int) -> Facts | None:
+    """Of a protein in one piece that is longer than any that the model saw. Beyond ``window_above`` there are windows."""
+    longest = spec.trained_residues
+    if longest is None or not longest < n_residues <= window_above:
+        return None
+    title = spec.title or spec.name
+    return Facts({CAUTION: texts.BEYOND_TRAINING.format(title=title, longest=longest, n=n_residues)})

@@ -184,6 +184,11 @@ NO_EFFECTS = (
     "{title} does not predict mutation effects: on measured variants it does not reliably beat a substitution table. "
     "Read this map as the model's taste. For decisions choose {better} on the Models page."
 )
+BEYOND_TRAINING = (
+    "{title} was trained on stretches of up to {longest:,} residues, and this protein has {n:,}. What it shows between "
+    "residues farther apart, such as lines beside the diagonal of a map, can be an artefact: compare with a model trained "
+    "on longer ones."
+)
 PREDICTS = (
     " This page is for models that somebody trained further to answer a question: where in the cell a protein goes, how "
     "much heat it stands, which of its residues are helix or bind a metal. It draws their answers for one protein, for all "

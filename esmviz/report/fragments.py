@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table
+from esmviz.panels.caution import CAUTION, said
 from esmviz.report.escapes import json_in_html, printable
 from esmviz.report.methods import Passage, subject
 from esmviz.report.molecules import molecule
@@ -100,9 +101,14 @@ def _piece(piece: Piece, anchor: str) -> str:
             note = f'<p class="note">{escape(printable(piece.note))}</p>' if piece.note else ""
             return f"<h3>{escape(printable(piece.title))}</h3>\n{table(piece.columns, piece.title)}{note}"
         case Facts():
-            return _pairs(piece.values)
+            words = said(piece)
+            return _caution(words) if words else _pairs(piece.values)
         case Molecule():
             return molecule(piece, anchor)
+
+
+def _caution(words: str) -> str:
+    return f'<p class="caution"><strong>{CAUTION}.</strong> {escape(printable(words))}</p>'
 
 
 def _picture(picture: Picture, anchor: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import streamlit as st
 
-from esmviz.exhibit import Exhibit, Piece
+from esmviz.exhibit import Exhibit, Facts, Piece
 from esmviz.panels import Panel
 from esmviz.panels.questions import answer
 from esmviz.report.archive import n_left_out
@@ -40,6 +40,7 @@ class Draft:
     created: datetime
     choices: dict[str, Any]
     records: dict[str, ProteinRecord] = field(default_factory=dict)
+    cautions: list[Facts] = field(default_factory=list)
     pieces: list[Callable[[], Piece]] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     held: list[Any] = field(default_factory=list)
@@ -64,7 +65,7 @@ class Draft:
         """The finished value."""
         return answer(
             self.page,
-            (make() for make in self.pieces),
+            (*self.cautions, *(make() for make in self.pieces)),
             source=self.source,
             records=self.records.values(),
             spec=self.spec,
@@ -108,6 +109,12 @@ def note(make: Callable[[], Piece], *held: Any, is_picture: bool = False) -> Non
         draft.n_pictures += is_picture
         draft.pieces.append(make)
         draft.held.extend(held)
+
+
+def note_caution(caution: Facts) -> None:
+    """Take up what a reader must know first; by itself it is nothing to keep."""
+    if (draft := _drawing.get()) is not None:
+        draft.cautions.append(caution)
 
 
 def note_panel(shown: Panel, *held: Any) -> None:

@@ -11,9 +11,10 @@ import streamlit as st
 
 from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
 from esmviz.panels import Subject
+from esmviz.panels.caution import beyond_training
 from esmviz.panels.questions import QUESTIONS
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
-from esmviz.ui import access, exhibits, intake, share
+from esmviz.ui import access, cautions, exhibits, intake, share
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain, reporting_errors
 from esmviz.ui.monitoring import METRICS
@@ -115,12 +116,13 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
         choice = None
         with reporting_errors():
             choice = _choose(page, needs, layers_from)
-            if file in OF_ONE_PROTEIN:
-                _warn_beyond_training(choice)
         if choice is None:
             st.stop()
         with reporting_errors():
             with exhibits.drafting(file, choice.session, choice.spec) as draft:
+                if file in OF_ONE_PROTEIN:
+                    above = workbench().settings.window_above
+                    cautions.tell(beyond_training(choice.spec, len(choice.record), above))
                 yield choice
             with head:  # not before all is drawn: half a page is not shared
                 share.offer(draft)
@@ -155,20 +157,6 @@ def need(spec: ModelSpec, output: Output) -> None:
     if output not in spec.provides:
         _refuse(spec, output)
     _need_weights(spec)
-
-
-def _warn_beyond_training(choice: Choice) -> None:
-    """A protein in one piece that is longer than any that the model saw. Beyond ``window_above`` there are windows."""
-    spec, n = choice.spec, len(choice.record)
-    if spec.trained_residues is None or not spec.trained_residues < n <= workbench().settings.window_above:
-        return
-    st.warning(
-        plain(
-            f"{spec.title or spec.name} was trained on stretches of up to {spec.trained_residues:,} residues, and this "
-            f"protein has {n:,}. What it shows between residues farther apart, such as lines beside the diagonal of a "
-            "map, can be an artefact: compare with a model trained on longer ones."
-        )
-    )
 
 
 def _need_weights(spec: ModelSpec) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import streamlit as st
 
 from esmviz.panels import LogitsLook, MapLook, tables, texts
-from esmviz.panels.caution import no_effects, said
+from esmviz.panels.caution import no_effects
 from esmviz.panels.clusters import most_neighbours
 from esmviz.panels.logits import MASKED, MOST_RESIDUES, SCHEMES, SHOWN
 from esmviz.types import ModelSpec, ProteinRecord
-from esmviz.ui import exhibits
+from esmviz.ui import cautions
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain
 from esmviz.ui.frame import Choice
@@ -154,7 +154,4 @@ def pick_logits(record: ProteinRecord) -> LogitsLook:
 
 def say_if_no_effects(spec: ModelSpec) -> None:
     """A model that is known not to predict effects says so, here and wherever the picture is shown."""
-    caution = no_effects(spec, workbench().specs().values())
-    if caution is not None:
-        st.warning(plain(said(caution)))
-        exhibits.note(lambda: caution)
+    cautions.tell(no_effects(spec, workbench().specs().values()))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table
-from esmviz.ui import figures, molecule
+from esmviz.panels.caution import said
+from esmviz.ui import cautions, figures, molecule
 from esmviz.views import Painting, from_json
 
 
 def draw(exhibit: Exhibit) -> None:
-    """Pictures with their files on the left, the tables beside them on the right."""
+    """Cautions first, then pictures with their files on the left and the tables beside them on the right."""
+    for caution in filter(said, exhibit.pieces):
+        cautions.show(caution)
     beside = [piece for piece in exhibit.pieces if _is_beside(piece)]
     left, right = st.columns([3, 1.4], gap="medium") if beside else (st.container(), None)
     with left:
-        for number, piece in enumerate(piece for piece in exhibit.pieces if not _is_beside(piece)):
+        for number, piece in enumerate(filter(_is_large, exhibit.pieces)):
             _draw_large(piece, exhibit, number)
     if right is not None:
         with right:
@@ -22,8 +25,14 @@ def draw(exhibit: Exhibit) -> None:
                 _draw_small(piece)
 
 
+def _is_large(piece: Piece) -> bool:
+    return not said(piece) and not _is_beside(piece)
+
+
 def _is_beside(piece: Piece) -> bool:
-    return isinstance(piece, Facts) or (isinstance(piece, Table) and not piece.file_name)
+    if isinstance(piece, Facts):
+        return not said(piece)
+    return isinstance(piece, Table) and not piece.file_name
 
 
 def _draw_large(piece: Piece, exhibit: Exhibit, number: int) -> None:

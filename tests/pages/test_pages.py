@@ -17,7 +17,7 @@ from esmviz.models.cache import ModelCache
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import HeadStatistic, Request
-from esmviz.ui import resources
+from esmviz.ui import exhibits, resources
 from esmviz.ui.frame import PAGES as INFOS
 from esmviz.views.mutations import ROW_ORDERS
 from esmviz.workbench import Workbench
@@ -367,6 +367,13 @@ def test_a_model_that_predicts_nothing_says_so(monkeypatch, app):
     bench = Workbench(Settings(default_model="fake"), models=FakeModels(FakeBackend(spec)))
     monkeypatch.setattr(resources, "_shared", lambda: bench)
     assert "does not predict mutation effects" in words(app("logits"))
+
+
+def test_a_caution_alone_is_nothing_to_keep(app, fake):
+    fake.spec = replace(SPEC, trained_residues=1, provides=frozenset({"logits"}))
+    at = app("attention")
+    assert "does not give" in words(at) or "gives no" in words(at)
+    assert exhibits.latest(at.session_state["session"], "attention") is None
 
 
 def test_clusters_colour_by_family_and_list_the_proteins(app):

@@ -2,10 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from esmviz.models.fake import SPEC
 from esmviz.stores import Limits
 from esmviz.ui import visitor
 from tests.pages.test_pages import DRAWING, PAGES, app, figures, settled, words  # noqa: F401
@@ -50,6 +52,17 @@ def test_a_shared_page_opens_as_it_was(app, fake, name):  # noqa: F811
     assert fake.n_calls == calls
     assert seen.get("download_button")
     assert not seen.sidebar.selectbox
+
+
+def test_a_caution_is_shown_before_the_picture(app, fake):  # noqa: F811
+    fake.spec = replace(SPEC, predicts_effects=False, trained_residues=100)
+    token, _ = share(app("logits", protein="HBA_HUMAN"))
+    seen = app("snapshots", s=token)
+    [beyond, taste] = (warning.value for warning in seen.warning)
+    assert "was trained on stretches of up to 100 residues" in beyond
+    assert "does not predict mutation effects" in taste
+    order = [element.type for element in seen.main]
+    assert order.index("alert" if "alert" in order else "warning") < order.index("plotly_chart")
 
 
 def test_the_dialog_says_what_will_be_seen(app):  # noqa: F811

@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from esmviz.exhibit import Table
+from esmviz.exhibit import Facts, Table
+from esmviz.panels.caution import CAUTION
 from esmviz.report.fragments import MOST_ROWS, table
 from esmviz.report.page import report_bytes
 
@@ -148,6 +150,13 @@ def test_a_long_table_says_that_it_is_cut():
 def test_a_title_from_outside_is_text(similarity, hostile):
     text = report_bytes([similarity], title=hostile).decode()
     assert "<img" not in without_libraries(text)
+
+
+def test_a_caution_stands_before_its_picture(similarity):
+    words = "Read <this> as taste."
+    text = report_bytes([replace(similarity, pieces=(Facts({CAUTION: words}), *similarity.pieces))]).decode()
+    assert "<strong>Caution.</strong> Read &lt;this&gt; as taste.</p>" in text
+    assert text.index('<p class="caution">') < text.index('<div class="figure"')
 
 
 def test_no_exhibit_is_no_error():

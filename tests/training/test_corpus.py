@@ -79,6 +79,9 @@ def test_clusters_are_kept_whole_up_to_the_budget() -> None:
     clusters = {header_field(header, "cluster") for header, _ in drawn}
     assert len(clusters) == 5
     assert len(drawn) == 50
+    others = draw_clusters(records, 300, np.random.default_rng(0), skip=500)
+    assert len(others) == 30
+    assert clusters.isdisjoint(header_field(header, "cluster") for header, _ in others)
 
 
 def test_held_out_family_members_are_no_relatives_of_those_kept(tmp_path: Path) -> None:
@@ -95,8 +98,9 @@ def test_held_out_family_members_are_no_relatives_of_those_kept(tmp_path: Path) 
     assert all(out.isdisjoint(group) or inside.isdisjoint(group) for group in groups)
 
 
-def test_families_weigh_the_root_of_their_size() -> None:
+def test_families_weigh_a_power_of_their_size() -> None:
     families = {"large": [[("h", "MKV")] * 100], "small": [[("h", "MKV")] * 2, [("h", "AAA")] * 2]}
-    pool = build_pool(weigh_families(families))
-    assert pool.weights[0] == pytest.approx(10.0)
-    assert pool.weights[1:].sum() == pytest.approx(2.0)
+    for power, large, small in ((0.5, 10.0, 2.0), (1.0, 100.0, 4.0)):
+        pool = build_pool(weigh_families(families, power))
+        assert pool.weights[0] == pytest.approx(large)
+        assert pool.weights[1:].sum() == pytest.approx(small)

@@ -1,5 +1,6 @@
 """A run learns, and a run that stopped goes on as if it had not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,12 @@ import pytest
 import torch
 
 from tests.fake_gpu import fake_gpu  # noqa: F401  fixture
-from training.checkpoint import load_run
+from training.checkpoint import export, load_run
 from training.corpus import Pool, build_pool
 from training.network import Network, Shape
 from training.optimiser import orthogonalise
 from training.schedule import Schedule
-from training.train import Run, train
+from training.train import Run, to_tensors, train
 
 
 @pytest.fixture
@@ -68,6 +69,26 @@ def test_one_protein_is_learnt_by_heart(settings: dict[str, Any]) -> None:
     losses = [float(run.step()) for _ in range(100)]
     assert np.mean(losses[:3]) > 2.8
     assert np.mean(losses[-10:]) < 1.5
+
+
+def test_a_wider_network_computes_the_same_until_it_is_trained(
+    settings: dict[str, Any], pools: dict[str, Pool], tmp_path: Path
+) -> None:
+    first = Run.start(settings, pools, CPU)
+    for _ in range(8):
+        first.step()
+    export(tmp_path, first.final_tensors(), first.network.shape, torch.float32)
+    same = Run.start_from(settings, pools, CPU, tmp_path)
+    wider = Run.start_from(settings, pools, CPU, tmp_path, 96)
+    assert wider.network.shape == replace(same.network.shape, d_hidden=96)
+    batch = to_tensors(same.sampler.batch(0, 4, 64, 0.15), CPU)[:-1]
+    torch.testing.assert_close(wider.network(*batch), same.network(*batch), rtol=1e-5, atol=1e-6)
+    before = dict(wider.network.state_dict())["blocks.0.down.weight"][:, 64:].clone()
+    wider.step()
+    assert not before.any()
+    assert dict(wider.network.state_dict())["blocks.0.down.weight"][:, 64:].any(dim=0).all()
+    with pytest.raises(ValueError, match="64 hidden units already, 32 is less"):
+        Run.start_from(settings, pools, CPU, tmp_path, 32)
 
 
 GPU = torch.device("cuda")

@@ -1,0 +1,22 @@
+"""What a reader must know before a picture: on the page, and in whatever is kept of it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from esmviz.exhibit import Facts, Piece
+from esmviz.panels.caution import said
+from esmviz.ui import exhibits
+from esmviz.ui.errors import plain
+
+
+def show(caution: Piece) -> None:
+    """The words alone, as where a kept picture is shown again."""
+    st.warning(plain(said(caution)))
+
+
+def tell(caution: Facts | None) -> None:
+    """The words, which a snapshot or a report of this page then says too; nothing where there is no caution."""
+    if caution is not None:
+        show(caution)
+        exhibits.note_caution(caution)
