@@ -73,6 +73,9 @@ class Table:
     arrays: Mapping[str, Any] = field(default_factory=dict)
 
 
+CAUTION = "Caution"  # the name of a fact that has to be said before a picture is believed
+
+
 @dataclass(frozen=True)
 class Facts:
     """A few numbers that sum a picture up."""
@@ -97,6 +100,11 @@ _KINDS: dict[str, type[Piece]] = {
     "facts": Facts,
     "molecule": Molecule,
 }
+
+
+def caution_of(piece: Piece) -> str:
+    """The words of a caution, empty where a piece is none."""
+    return piece.values.get(CAUTION, "") if isinstance(piece, Facts) else ""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from esmviz import cli
 from esmviz.commands import base
 from esmviz.commands.report import View
 from esmviz.errors import OutOfMemoryError
-from esmviz.exhibit import Exhibit, Picture
+from esmviz.exhibit import Exhibit, Picture, caution_of
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
-from esmviz.panels.caution import said
 from esmviz.runs import Run
 from esmviz.settings import Settings
 from esmviz.tour import VIEWS, Tour
@@ -101,7 +100,9 @@ def test_a_picture_is_that_of_its_page(app, workbench, fake, page, view, control
             else:
                 assert getattr(mine, name) == value, name
     n_cautions = is_careful * {"clusters": 0, "mutations": 2}.get(view, 1)
-    assert [bool(said(piece)) for piece in made.pieces[: n_cautions + 1]] == [True] * n_cautions + [False]
+    assert [bool(caution_of(piece)) for piece in made.pieces[: n_cautions + 1]] == [True] * n_cautions + [
+        False
+    ]
     assert any(isinstance(piece, Picture) for piece in made.pieces)
     words = [text for picture in made.pictures for text in picture.reading] + [t.note for t in made.tables]
     assert not any("click" in text.lower() for text in words)  # there is nothing to click outside of the app

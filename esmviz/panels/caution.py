@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from esmviz.exhibit import Facts, Piece
+from esmviz.exhibit import CAUTION, Facts
 from esmviz.panels import texts
 from esmviz.types import ModelSpec
 
-CAUTION = "Caution"
 GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
-
-
-def said(piece: Piece) -> str:
-    """The words of a caution, empty where a piece is none."""
-    return piece.values.get(CAUTION, "") if isinstance(piece, Facts) else ""
 
 
 def no_effects(spec: ModelSpec, others: Iterable[ModelSpec]) -> Facts | None:

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table
-from esmviz.panels.caution import CAUTION, said
+from esmviz.exhibit import CAUTION, Exhibit, Facts, Molecule, Picture, Piece, Table, caution_of
 from esmviz.report.escapes import json_in_html, printable
 from esmviz.report.methods import Passage, subject
 from esmviz.report.molecules import molecule
@@ -101,7 +100,7 @@ def _piece(piece: Piece, anchor: str) -> str:
             note = f'<p class="note">{escape(printable(piece.note))}</p>' if piece.note else ""
             return f"<h3>{escape(printable(piece.title))}</h3>\n{table(piece.columns, piece.title)}{note}"
         case Facts():
-            words = said(piece)
+            words = caution_of(piece)
             return _caution(words) if words else _pairs(piece.values)
         case Molecule():
             return molecule(piece, anchor)

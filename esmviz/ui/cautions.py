@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from esmviz.exhibit import Facts, Piece
-from esmviz.panels.caution import said
+from esmviz.exhibit import Facts, Piece, caution_of
 from esmviz.ui import exhibits
 from esmviz.ui.errors import plain
 
 
 def show(caution: Piece) -> None:
     """The words alone, as where a kept picture is shown again."""
-    st.warning(plain(said(caution)))
+    st.warning(plain(caution_of(caution)))
 
 
 def tell(caution: Facts | None) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table
-from esmviz.panels.caution import said
+from esmviz.exhibit import Exhibit, Facts, Molecule, Picture, Piece, Table, caution_of
 from esmviz.ui import cautions, figures, molecule
 from esmviz.views import Painting, from_json
 
 
 def draw(exhibit: Exhibit) -> None:
     """Cautions first, then pictures with their files on the left and the tables beside them on the right."""
-    for caution in filter(said, exhibit.pieces):
+    for caution in filter(caution_of, exhibit.pieces):
         cautions.show(caution)
     beside = [piece for piece in exhibit.pieces if _is_beside(piece)]
     left, right = st.columns([3, 1.4], gap="medium") if beside else (st.container(), None)
@@ -26,12 +25,12 @@ def draw(exhibit: Exhibit) -> None:
 
 
 def _is_large(piece: Piece) -> bool:
-    return not said(piece) and not _is_beside(piece)
+    return not caution_of(piece) and not _is_beside(piece)
 
 
 def _is_beside(piece: Piece) -> bool:
     if isinstance(piece, Facts):
-        return not said(piece)
+        return not caution_of(piece)
     return isinstance(piece, Table) and not piece.file_name
 
 

@@ -9,8 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from esmviz.exhibit import Facts, Table
-from esmviz.panels.caution import CAUTION
+from esmviz.exhibit import CAUTION, Facts, Table
 from esmviz.report.fragments import MOST_ROWS, table
 from esmviz.report.page import report_bytes
 
