@@ -16,7 +16,7 @@ from esmviz.errors import (
     SequenceTooLongError,
 )
 from esmviz.exhibit import Exhibit, Facts
-from esmviz.panels import LogitsLook, Look, MapLook, Spread, tables
+from esmviz.panels import LogitsLook, Look, MapLook, Spread, colouring
 from esmviz.panels.caution import beyond_training, no_effects
 from esmviz.panels.logits import MASKED, WILD_TYPE
 from esmviz.panels.look import ALL_HEADS, CONTACTS, one_head
@@ -176,7 +176,7 @@ class Tour:
         projection = bench.project(vectors, method=look.method, **look.params)
         clusters = bench.cluster(vectors, method=look.grouping, **look.group_params)
         grouped = panels.Grouped(self.records, vectors, projection, clusters)
-        colour = tables.colours(self.records)[0]
+        colour = colouring.colours(self.records)[0]
         made = self._made(vectors, layer=self.layer)
         return panels.clusters(grouped, look, self.run.source.name, made, pooling=pooling, colour=colour)
 

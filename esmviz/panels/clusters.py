@@ -12,7 +12,7 @@ from esmviz import views
 from esmviz.analysis import clustering
 from esmviz.exhibit import Facts, Table
 from esmviz.labels import windows_label
-from esmviz.panels import tables, texts
+from esmviz.panels import colouring, tables, texts
 from esmviz.panels.panel import Panel, Spread, Subject
 from esmviz.types import EmbeddingSet, IntArray, Projection, ProteinRecord, Provenance
 
@@ -72,13 +72,13 @@ class Grouped:
 
     def facts(self, colour: str) -> Facts:
         """How many groups, how much noise, and how well they match the labels."""
-        clusters, names = self.clusters, tables.label_values(self.records, colour)
+        clusters, names = self.clusters, colouring.label_values(self.records, colour)
         n_noise = sum(int(cluster) < 0 for cluster in clusters)
         n_groups = len({int(cluster) for cluster in clusters} - {-1})
         found = str(n_groups) if n_groups else "none (HDBSCAN finds two or more, or none)"
         values = {"Groups": found, "Noise": f"{n_noise} of {len(clusters)} proteins"}
         agreement = clustering.agreement(clusters, names)
-        if not math.isnan(agreement):
+        if not (math.isnan(agreement) or colouring.is_measurement(names)):
             values[f"Agreement with {colour} (adjusted Rand index)"] = f"{agreement:.2f}"
         return Facts(values)
 
@@ -88,7 +88,7 @@ def clusters(
 ) -> Spread:
     """The map and the list of proteins; ``source`` names the set."""
     records, projection, vectors = grouped.records, grouped.projection, grouped.embeddings
-    groups = tables.colour_groups(records, colour, views.cluster_names(grouped.clusters))
+    groups = colouring.colour_groups(records, colour, views.cluster_names(grouped.clusters))
     in_windows = {i: windows_label(w) for i, w in zip(vectors.ids, vectors.windows, strict=False) if w}
     told = f"{len(in_windows)} of {len(records)} proteins read in windows" if in_windows else ""
     note = " · ".join(filter(None, [f"{pooling} pooling", told]))

@@ -17,6 +17,7 @@ from esmviz.panels import tables, texts
 from esmviz.panels.panel import Panel, Spread, Subject
 from esmviz.types import FloatArray, ProteinRecord, Provenance
 from esmviz.views.mutations import RowOrder
+from esmviz.views.window import MOST_WITHOUT_SLIDER
 
 SHOWN = ("mutations", "probabilities", "entropy", "wild type")
 WILD_TYPE, MASKED = SCHEMES = ("wild-type marginals", "masked marginals")
@@ -69,8 +70,11 @@ Shown = tuple[Any, tuple[str, str, str], Callable[[], tables.Columns], dict[str,
 def _mutations(values: FloatArray, look: LogitsLook, record: ProteinRecord, provenance: Provenance) -> Shown:
     scores = mutations.mutation_scores(values, record.sequence)
     figure = mutation_figure(values, look, record, provenance)
+    note = texts.OF_ALL.format(n=len(record)) if len(record) > MOST_WITHOUT_SLIDER else ""
     listed = [
-        Table(title, tables.mutations(mutations.rank_mutations(scores, record.sequence, k=50, best=best)))
+        Table(
+            title, tables.mutations(mutations.rank_mutations(scores, record.sequence, k=50, best=best)), note
+        )
         for title, best in (("Most tolerated", True), ("Least tolerated", False))
     ]
     arrays = {"scores": scores, "logits": values, **AMINO_ACIDS}

@@ -17,7 +17,6 @@ Columns = Mapping[str, Any]  # of each name a sequence or an array of one axis
 
 AMINO_ACID_ARRAY = np.array(list(AMINO_ACIDS))
 MOST_LABELS = 40  # with a column or a colour of their own; headers can bring a thousand a protein
-OURS = ("cluster", "length")
 
 
 def shown(columns: Columns) -> dict[str, Any]:
@@ -170,39 +169,6 @@ def label_names(records: Iterable[ProteinRecord]) -> list[str]:
     """Names of the labels, of very many those that most proteins have."""
     counts = Counter(name for record in records for name in record.labels)
     return sorted(name for name, _ in counts.most_common(MOST_LABELS))
-
-
-def colour_name(label: str) -> str:
-    """What a label is called among the colours, where ``cluster`` and ``length`` are ours.
-
-    >>> colour_name("family"), colour_name("cluster")
-    ('family', 'cluster (label)')
-    """
-    return f"{label} (label)" if label in OURS else label
-
-
-def colours(records: Sequence[ProteinRecord]) -> list[str]:
-    """What points can be coloured by, the usual one first: labels, of which most proteins have, clusters, lengths."""
-    counts = Counter(name for record in records for name in record.labels)
-    names = sorted(label_names(records), key=lambda name: (name != "family", -counts[name], name))
-    return [*map(colour_name, names), *OURS]
-
-
-def label_values(records: Iterable[ProteinRecord], colour: str) -> list[str]:
-    """The label of each protein behind a colour, ``""`` where it has none."""
-    label = next((own for own in OURS if colour == colour_name(own)), "" if colour in OURS else colour)
-    return [record.labels.get(label, "") for record in records]
-
-
-def colour_groups(
-    records: Sequence[ProteinRecord], colour: str, clusters: Sequence[str]
-) -> Sequence[str] | FloatArray:
-    """What each point is coloured by: text is a category, numbers are a scale."""
-    if colour == "cluster":
-        return list(clusters)
-    if colour == "length":
-        return np.array([len(record) for record in records], dtype=np.float32)
-    return [label or "unlabelled" for label in label_values(records, colour)]
 
 
 def heads(ranked: Iterable[tuple[int, int, float]], measure: str) -> Columns:

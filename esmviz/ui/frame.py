@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -186,9 +187,10 @@ def _source_line(session: Session, file: str) -> None:
         )
         st.caption(f"Example: {count}, six families and four single ones. {tail}")
     else:
-        rejected = sum(report.status == "rejected" for report in session.proteins.reports)
-        refused = f", {rejected} rejected (see Home)" if rejected else ""
-        st.caption(plain(f"{session.source}: {count}{refused}."))
+        found = Counter(report.status for report in session.proteins.reports)
+        told = [f"{found[status]} {status}" for status in ("mended", "rejected") if found[status]]
+        see = f" ({' and '.join(told)}; see Home)" if told else ""
+        st.caption(plain(f"{session.source}: {count}{see}."))
 
 
 def _pick_protein(session: Session, file: str) -> ProteinRecord:

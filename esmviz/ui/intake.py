@@ -42,12 +42,12 @@ def draw(session: Session) -> None:
         args=(session, "paste"),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Read", key="run", type="primary", on_click=_read_latest, args=(session,))
+        st.button("Read", key="run", type="primary", on_click=_read_asked, args=(session,))
         st.button("Example", key="example", on_click=_load_example, args=(session,))
         st.checkbox(
             "Treat as protein",
             key="treat_as_protein",
-            on_change=_read_latest,
+            on_change=_read_again,
             args=(session,),
             help="Read records that look like DNA or RNA as proteins.",
         )
@@ -153,13 +153,29 @@ def _read(session: Session, kind: str) -> None:
     _read_labels(session)
 
 
-def _read_latest(session: Session) -> None:
-    """Read again what stands in the form: the paste if there is one, else the upload."""
+def _read_again(session: Session) -> None:
+    """The same text, read in another way; an empty form stays as it is."""
+    _read_latest(session)
+
+
+def _read_asked(session: Session) -> None:
+    """What the button does: an empty form is said."""
+    if not _read_latest(session):
+        st.session_state["intake_error"] = EsmvizError(
+            "There is nothing to read yet.", "Drop a FASTA file, or paste a sequence into the box."
+        )
+
+
+def _read_latest(session: Session) -> bool:
+    """Read again what stands in the form, the one that came last before the other; whether there was any."""
     for kind in ("paste", "upload") if session.kind != "upload" else ("upload", "paste"):
         given = st.session_state.get(kind)
-        if given and not isinstance(given, DeletedFile):  # forgotten from another tab
+        is_text = isinstance(given, str) and given.strip()
+        is_file = given and not isinstance(given, str | DeletedFile)  # deleted: forgotten from another tab
+        if is_text or is_file:
             _read(session, kind)
-            return
+            return True
+    return False
 
 
 def _load_example(session: Session) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from esmviz.panels import LogitsLook, MapLook, tables, texts
+from esmviz.panels import LogitsLook, MapLook, colouring, tables, texts
 from esmviz.panels.caution import no_effects
 from esmviz.panels.clusters import most_neighbours
 from esmviz.panels.logits import MASKED, MOST_RESIDUES, SCHEMES, SHOWN
@@ -100,8 +100,8 @@ def pick_map(n_proteins: int) -> MapLook:
 
 def pick_colour(records: Sequence[ProteinRecord]) -> str:
     """What the points are coloured by: a label, the cluster or the length."""
-    colours = tables.colours(records)
-    n_labels = len(colours) - len(tables.OURS)
+    colours = colouring.colours(records)
+    n_labels = len(colours) - len(colouring.OURS)
     tip = f"The {n_labels} labels that most proteins have." if n_labels == tables.MOST_LABELS else None
     return str(st.sidebar.selectbox("Colour by", colours, key="colour", help=tip))
 

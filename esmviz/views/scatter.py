@@ -15,6 +15,8 @@ from esmviz.views import theme
 from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
 
 PLOT_PX = 600
+NARROW_PX = 500  # about the width of the map beside a table
+LEGEND_PX, LETTER_PX = 64, 7  # of a legend: markers and margins, and each letter
 MOST_SVG = 2000  # points; beyond, WebGL draws them
 MOST_GROUPS = 30  # entries in a legend; the smallest groups beyond share one grey
 _BARE = {  # distances on a map have no unit
@@ -80,7 +82,8 @@ def projection_scatter(
     finish(figure, caption, plot_px=PLOT_PX, top_px=36 if is_text else 72)
     legend = {"x": 0.01, "y": 0.98, "borderwidth": 1, "itemsizing": "constant", "maxheight": 0.96}
     if is_text:
-        figure.update_xaxes(range=_beside_legend(projection.coords[:, 0]))
+        names = [color_by, *(trace.name for trace in figure.data)]
+        figure.update_xaxes(range=_beside_legend(projection.coords[:, 0], names))
     figure.update_layout(showlegend=is_text, legend=legend | {"title": {"text": theme.escaped(color_by, 40)}})
     return figure
 
@@ -192,11 +195,12 @@ def _hover(record: ProteinRecord) -> str:
     return "<br>".join(lines)
 
 
-def _beside_legend(x: ArrayLike) -> list[float]:
+def _beside_legend(x: ArrayLike, names: Sequence[str]) -> list[float]:
     """Range of the x axis that leaves room for the legend at the left, where the page is narrow too."""
     low, high = _ends(x)
     span = (high - low) or 1.0
-    return [low - 0.45 * span, high + 0.05 * span]
+    share = min(0.6, (LEGEND_PX + LETTER_PX * max(map(len, names))) / NARROW_PX)
+    return [low - share / (1 - share) * span, high + 0.05 * span]
 
 
 def _made_by(projection: Projection) -> str:

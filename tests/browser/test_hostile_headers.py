@@ -21,7 +21,7 @@ def test_a_hostile_header_is_shown_and_does_nothing(app, example, kind):
     )
     app.open()
     app.upload(f"{header[:3].strip('/<')}.fasta".replace("/", ""), fasta.encode())
-    app.expect_text("2 proteins, 1 rejected")
+    app.expect_text(r"2 proteins \(1 rejected")
     app.chart("first-look")
     for title, chart in (("Similarity", "similarity"), ("Attention", "attention"), ("Logits", "mutations")):
         app.go(title)

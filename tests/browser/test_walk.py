@@ -28,7 +28,7 @@ def test_upload_and_walk_every_page(app, mine, width, colours):
     app.page.set_viewport_size({"width": width, "height": 900})
     app.open()
     app.upload("mine.fasta", fasta)
-    app.expect_text(r"mine\.fasta: 4 proteins, 1 rejected")
+    app.expect_text(r"mine\.fasta: 4 proteins \(1 mended and 1 rejected")
     app.data("first-look", points=n_residues)
 
     app.open_sidebar()

@@ -143,7 +143,7 @@ def test_pasted_proteins_replace_the_example(app):
 def test_a_bare_sequence_is_enough(app):
     at = app("home")
     settled(at.text_area(key="paste").set_value("MKVLAWGHMKVLA").run())
-    assert "1 protein." in words(at)
+    assert "1 protein (1 mended; see Home)." in words(at)
     assert len(figures(at)) == 1
 
 
@@ -151,7 +151,7 @@ def test_upload_of_a_file_and_its_rejected_record(app):
     at = app("home")
     at.file_uploader(key="upload").upload("mine.fasta", b">a\nMKV\n>b\nMK1V\n").run()
     settled(at)
-    assert "mine.fasta: 1 protein, 1 rejected" in words(at)
+    assert "mine.fasta: 1 protein (1 rejected; see Home)" in words(at)
     shown = next(table.value for table in at.dataframe if "status" in table.value)
     assert list(shown["status"]) == ["accepted", "rejected"]
     assert "`1` at position 3 of line 4" in shown["what was done, or why not"].iloc[1]
@@ -367,6 +367,24 @@ def test_a_model_that_predicts_nothing_says_so(monkeypatch, app):
     bench = Workbench(Settings(default_model="fake"), models=FakeModels(FakeBackend(spec)))
     monkeypatch.setattr(resources, "_shared", lambda: bench)
     assert "does not predict mutation effects" in words(app("logits"))
+
+
+def test_an_empty_form_is_said(app):
+    at = app("home")
+    at.text_area(key="paste").set_value("  \n").run()
+    at.button(key="run").click().run()
+    assert "There is nothing to read yet" in words(at)
+    at.text_area(key="paste").set_value(TOY)
+    settled(at.button(key="run").click().run())
+    assert "nothing to read" not in words(at)
+    assert "Pasted text: 3 proteins" in words(at)
+
+
+def test_what_was_mended_or_left_out_is_announced_on_every_page(app):
+    at = app("home")
+    at.text_area(key="paste").set_value(">one\nMKVL*\n>two\nMK1V\n>three\nACDE\n").run()
+    settled(at)
+    assert "Pasted text: 2 proteins (1 mended and 1 rejected; see Home)." in words(at)
 
 
 def test_a_caution_alone_is_nothing_to_keep(app, fake):

@@ -119,3 +119,16 @@ def test_masked_marginals_in_windows_are_explained_as_they_are_computed():
     assert "nearest to the middle" in masked
     assert "counts more" not in masked
     assert "counts more" in logits_of(RECORD.sequence, "entropy", made=WINDOWED).panel.reading[0]
+
+
+def test_lists_of_a_protein_that_the_map_shows_in_part_say_so():
+    rng = np.random.default_rng(0)
+
+    def noted(n):
+        record = ProteinRecord("one", "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), n)))
+        values = rng.normal(size=(n, 20)).astype(np.float32)
+        shown = panels.logits(values, LogitsLook(slice(0, n)), record, MADE)
+        return {piece.note for piece in shown.beside if isinstance(piece, panels.Table)}
+
+    assert noted(180) == {""}  # without a slider
+    assert noted(286) == {"Of all 286 residues; the strip under the map moves to them."}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from esmviz.labels import provenance_facts
-from esmviz.panels import Look, MapLook, tables, texts
+from esmviz.panels import Look, MapLook, colouring, tables, texts
 from esmviz.types import (
     ContactHead,
     HeadStatistic,
@@ -76,10 +76,10 @@ def test_how_to_read_is_short(text):
 
 def test_a_label_called_cluster_is_not_our_clusters():
     records = [ProteinRecord("a", "MK", labels={"cluster": "mine"}), ProteinRecord("b", "MK")]
-    colour = tables.colour_name("cluster")
-    assert tables.colour_groups(records, colour, ["cluster 1"] * 2) == ["mine", "unlabelled"]
-    assert tables.label_values(records, colour) == ["mine", ""]
-    assert tables.label_values(records, "cluster") == ["", ""]
+    colour = colouring.colour_name("cluster")
+    assert colouring.colour_groups(records, colour, ["cluster 1"] * 2) == ["mine", "unlabelled"]
+    assert colouring.label_values(records, colour) == ["mine", ""]
+    assert colouring.label_values(records, "cluster") == ["", ""]
 
 
 def test_a_thousand_labels_share_a_column():

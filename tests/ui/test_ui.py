@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from esmviz.analysis.maps import block_means
 from esmviz.analysis.reach import mean_distance, ranked_heads
-from esmviz.panels import tables, texts
+from esmviz.panels import colouring, tables, texts
 from esmviz.types import ProteinRecord
 from esmviz.ui import figures
 from esmviz.ui.errors import plain
@@ -86,9 +86,9 @@ def test_proteins_table_survives_labels_named_like_its_columns():
 
 def test_colour_groups():
     records = [ProteinRecord("a", "MK", labels={"family": "x"}), ProteinRecord("b", "M")]
-    assert tables.colour_groups(records, "family", []) == ["x", "unlabelled"]
-    assert tables.colour_groups(records, "length", []).tolist() == [2, 1]
-    assert tables.colour_groups(records, "cluster", ["cluster 1", "noise"]) == ["cluster 1", "noise"]
+    assert colouring.colour_groups(records, "family", []) == ["x", "unlabelled"]
+    assert colouring.colour_groups(records, "length", []).tolist() == [2, 1]
+    assert colouring.colour_groups(records, "cluster", ["cluster 1", "noise"]) == ["cluster 1", "noise"]
 
 
 def test_mean_distance_equals_a_loop_where_blocks_are_residues():

@@ -46,6 +46,16 @@ def test_groups_have_colours_and_noise_is_grey():
     assert x.min() - left > 0.25 * (right - left)  # the legend's room
 
 
+def test_long_names_take_more_room_than_short_ones():
+    def share(name):
+        figure = scatter(4, ["a", name, name, name])
+        left, right = figure.layout.xaxis.range
+        return (min(trace.x.min() for trace in figure.data) - left) / (right - left)
+
+    assert share("b" * 36) > share("b" * 12) + 0.15
+    assert share("b" * 36) < 0.62
+
+
 def test_caption_has_method_parameters_and_seed():
     figure = scatter(3, ["a", "b", "c"], note="mean pooling")
     caption = noted(figure, "caption").replace("<br>", " · ")
