@@ -12,10 +12,12 @@ import json
 import re
 import unicodedata
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from esmviz.types import ProteinRecord
 
 RESERVED = ("ids", "vectors", "amino_acids", "classes", "meta")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip can hold: equal content gives equal bytes
@@ -76,6 +78,20 @@ def no_formula(text: str) -> str:
     ("'=1+1", "'＝1+1", 'A1V')
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def fasta_bytes(records: Iterable[ProteinRecord]) -> bytes:
+    r"""Records in lines of 60 residues, headers in one line each: a line break in one would begin a sequence.
+
+    >>> fasta_bytes([ProteinRecord("one", "MKV", "first\n>of all")])
+    b'>one first >of all\nMKV\n'
+    """
+    lines = []
+    for record in records:
+        header = " ".join(f"{record.id} {record.description}".split()).replace("\x00", " ")
+        lines.append(f">{header}")
+        lines += [record.sequence[start : start + 60] for start in range(0, len(record), 60)]
+    return "\n".join([*lines, ""]).encode("utf-8", "replace")
 
 
 def safe_key(identifier: str) -> str:

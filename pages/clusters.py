@@ -28,5 +28,8 @@ with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
         points = ui.panel(choice, shown.panel, points=True)
     with side:
         ui.beside(grouped.facts(colour))
-        ui.beside(grouped.listed(views.selected_indices(points)), height=420)
-        st.caption("Draw a box or a lasso on the map to list its proteins.")
+        picked = views.selected_indices(points)
+        listed = grouped.listed(picked)
+        ui.beside(listed, height=420)
+        ui.download_listed("clusters", choice.session.source, listed, grouped.chosen(picked))
+        st.caption("Draw a box or a lasso on the map to list its proteins alone.")

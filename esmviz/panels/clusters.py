@@ -70,6 +70,10 @@ class Grouped:
             tables.proteins(self.records, chosen, self.clusters),
         )
 
+    def chosen(self, picked: Sequence[int] = ()) -> Sequence[ProteinRecord]:
+        """What ``listed`` lists."""
+        return [self.records[index] for index in picked] or self.records
+
     def facts(self, colour: str) -> Facts:
         """How many groups, how much noise, and how well they match the labels."""
         clusters, names = self.clusters, colouring.label_values(self.records, colour)

@@ -112,7 +112,7 @@ def _files(exhibits: Sequence[Exhibit], with_sequences: bool) -> Iterator[File]:
     }
     yield File("inputs.csv", export.csv_bytes(columns), "The proteins.")
     if with_sequences:
-        yield File("inputs.fasta", _utf8(_fasta(records)), "The proteins with their sequences.")
+        yield File("inputs.fasta", export.fasta_bytes(records), "The proteins with their sequences.")
     for number, exhibit in enumerate(exhibits, 1):
         yield from _of_exhibit(exhibit, f"{number}-{exhibit.page}")
 
@@ -182,16 +182,6 @@ def _free(folder: str, stem: str, suffix: str, taken: set[str]) -> str:
         name = export.download_name(stem[:90], number, suffix=suffix)
     taken.add(name.lower())
     return f"{folder}/{name}"
-
-
-def _fasta(records: Sequence[ProteinRecord]) -> str:
-    """Headers in one line each: a line break in one would begin a sequence."""
-    lines = []
-    for record in records:
-        header = " ".join(f"{record.id} {record.description}".split()).replace("\x00", " ")
-        body = [record.sequence[start : start + 60] for start in range(0, len(record), 60)]
-        lines += [f">{header}", *body]
-    return "\n".join([*lines, ""])
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

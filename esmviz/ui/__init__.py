@@ -24,7 +24,7 @@ from esmviz.ui.computing import (
 )
 from esmviz.ui.drawings import once
 from esmviz.ui.errors import plain
-from esmviz.ui.figures import beside, facts, figure, how_to_read, panel, ranking, spread
+from esmviz.ui.figures import beside, download_listed, facts, figure, how_to_read, panel, ranking, spread
 from esmviz.ui.frame import PAGES, Choice, framed, link, opened
 from esmviz.ui.molecule import viewer
 from esmviz.ui.pickers import (
@@ -45,6 +45,7 @@ __all__ = [
     "beside",
     "caption",
     "check_map",
+    "download_listed",
     "embedding",
     "facts",
     "figure",

@@ -12,7 +12,7 @@ from esmviz import export
 from esmviz.exhibit import Facts, Picture, Table
 from esmviz.panels import Panel, Spread, Subject, tables
 from esmviz.panels.panel import facts as told
-from esmviz.types import Provenance
+from esmviz.types import ProteinRecord, Provenance
 from esmviz.ui import exhibits
 from esmviz.ui.errors import plain
 from esmviz.ui.files import download as made_on_click
@@ -204,6 +204,14 @@ def _download(
 def download_csv(name: str, subject: str, columns: Mapping[str, Sequence[Any]]) -> None:
     """A table alone, as a file."""
     _download("CSV", lambda: export.csv_bytes(columns), f"{name}-{subject}", "csv", "text/csv", f"{name}_")
+
+
+def download_listed(name: str, subject: str, shown: Table, records: Sequence[ProteinRecord]) -> None:
+    """The proteins of a table that follows a selection: the table, and their sequences."""
+    which, key = f"{name}-{shown.title}-{subject}", f"{name}_listed_"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _download("CSV", lambda: export.csv_bytes(shown.columns), which, "csv", "text/csv", key)
+        _download("FASTA", lambda: export.fasta_bytes(records), which, "fasta", "text/plain", key)
 
 
 def how_to_read(text: str, citation: str, doi: str) -> None:

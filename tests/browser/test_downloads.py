@@ -61,3 +61,27 @@ def test_the_camera_saves_a_vector_image(app):
     assert coming.value.suggested_filename.endswith(".svg")
     with open(coming.value.path(), encoding="utf-8") as image:
         assert "<svg" in image.read(500)
+
+
+def test_what_a_box_on_the_map_holds_goes_into_a_file(app, example):
+    app.open("clusters")
+    chart = app.chart("clusters")
+    assert len(app.download("clusters_listed_fasta")[1].split(b">")) == 59  # nothing selected: all 58
+    chart.hover()
+    chart.locator('[data-title="Box Select"]').click()
+    plot = chart.locator(".nsewdrag").first.bounding_box()
+    x, y, width, height = (plot[name] for name in ("x", "y", "width", "height"))
+    app.page.mouse.move(x + 0.7 * width, y + 0.05 * height)
+    app.page.mouse.down()
+    app.page.mouse.move(x + 0.97 * width, y + 0.95 * height, steps=5)
+    app.page.mouse.up()
+    app.expect_text("Selected proteins")
+    app.idle()
+    name, content = app.download("clusters_listed_fasta")
+    assert name == "esmviz-clusters-Selected-proteins-Example.fasta"
+    records = [part.split("\n", 1) for part in content.decode().split(">")[1:]]
+    assert 0 < len(records) < 58
+    assert all(example[header.split()[0]] == body.replace("\n", "") for header, body in records)
+    _, table = app.download("clusters_listed_csv")
+    rows = list(csv.DictReader(io.StringIO(table.decode())))
+    assert [row["id"] for row in rows] == [header.split()[0] for header, _ in records]
