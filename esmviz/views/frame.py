@@ -16,6 +16,7 @@ AXIS_PX = 66  # room below a plot for tick labels, upright where they are crowde
 CAPTION_WIDTH = 74  # characters: 420 px, so that it fits where the page is 800 px wide
 TITLE_PX = 31  # from a plot to the title of its x axis
 SLIDER_PX = 34
+SLANTED_PX = 12  # by which tick labels that slant push the slider down
 
 
 def caption_text(provenance: Provenance, *extra: str) -> str:
@@ -34,7 +35,7 @@ def finish(
 ) -> go.Figure:
     """Add the title below the x axis, the caption, margins and the light template; the width follows the page."""
     has_slider = bool(figure.layout.xaxis.rangeslider.visible)
-    slider_px = SLIDER_PX if has_slider else 0
+    slider_px = SLIDER_PX + SLANTED_PX if has_slider else 0
     below, room = AXIS_PX + slider_px, _room(caption)
     title = _title_below(figure, TITLE_PX + slider_px + (14 if has_slider else 0))
     corner = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top"}

@@ -29,5 +29,7 @@ def _slides(axis: ResidueAxis) -> bool:
 
 
 def most_ticks(n_residues: int) -> int:
-    """Ticks over the whole protein; zoomed out they stand upright and still fit."""
-    return 16 if n_residues <= MOST_WITHOUT_SLIDER else 50
+    """Ticks over the whole protein: 20 residues apart or more where there is a slider, so that those of a first look lie
+    flat on a narrow page. Zoomed out they stand upright and still fit.
+    """
+    return 16 if n_residues <= MOST_WITHOUT_SLIDER else min(50, -(-n_residues // 20))

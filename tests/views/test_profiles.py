@@ -39,4 +39,4 @@ def test_a_long_profile_opens_at_its_start():
     record = ProteinRecord("LONG", "MKVLAWEDTR" * 40)
     figure = views.entropy_profile(np.ones(400, np.float32), record, PROVENANCE)
     assert tuple(figure.layout.xaxis.range) == (-0.5, 149.5)
-    assert [text for text in figure.layout.xaxis.ticktext][:3] == ["M1", "R10", "R20"]
+    assert [text for text in figure.layout.xaxis.ticktext][:3] == ["M1", "R20", "R40"]
