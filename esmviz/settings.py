@@ -90,7 +90,7 @@ class Settings:
     job_minutes : float
         How long one computation may work.
     file_seconds : int
-        Processor time that files made for one visitor may take within ten minutes.
+        Processor time that files made or read for one visitor may take within ten minutes.
     visitors_per_address : int
         An address may ask for as much as so many visitors.
     chromium : Path or None

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from esmviz.errors import QuotaError
 from esmviz.ui import session as sessions
 from esmviz.ui.errors import plain
 from esmviz.ui.resources import quotas
+
+T = TypeVar("T")
 
 
 def download(
@@ -59,6 +62,17 @@ def download(
     )
     if refusal and is_large:
         st.caption(plain(refusal))
+
+
+def read(session: sessions.Session, make: Callable[[], T]) -> T:
+    """What ``make`` finds in a file of the visitor, who pays for a large one.
+
+    Raises
+    ------
+    QuotaError
+        The visitor's time is used up; and what ``make`` raises.
+    """
+    return quotas().meter(session.visitor).read(make)
 
 
 def refused(reason: str, file_name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -12,7 +13,7 @@ from esmviz.errors import EsmvizError
 from esmviz.label_tables import LabelTable, read_labels, with_labels
 from esmviz.labels import source_name
 from esmviz.panels.tables import shown
-from esmviz.ui import errors
+from esmviz.ui import errors, files
 from esmviz.ui.resources import workbench
 from esmviz.ui.session import Session
 
@@ -142,7 +143,10 @@ def _read(session: Session, kind: str) -> None:
     treat = bool(st.session_state.get("treat_as_protein"))
     st.session_state["intake_error"] = None
     try:
-        found = sequences.read_fasta(source, limits=workbench().limits, treat_as_protein=treat, name=name)
+        reading = partial(
+            sequences.read_fasta, source, limits=workbench().limits, treat_as_protein=treat, name=name
+        )
+        found = files.read(session, reading)
         if not found.records:
             why = " ".join(report.notes[0] for report in found.reports[:3] if report.notes)
             raise EsmvizError(f"No protein could be read from {name}.", why)
@@ -193,7 +197,8 @@ def _read_labels(session: Session) -> None:
         return
     try:
         ids = [record.id for record in session.records]
-        table = read_labels(given.getvalue(), ids, limits=workbench().limits, name=given.name)
+        reading = partial(read_labels, given.getvalue(), ids, limits=workbench().limits, name=given.name)
+        table = files.read(session, reading)
         labelled = with_labels(session.records, table)
     except EsmvizError as error:
         st.session_state["labels_error"] = error

@@ -9,8 +9,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from esmviz import sequences, structures
 from esmviz.errors import EsmvizError
+from esmviz.structures import Coordinates
 from esmviz.types import Precision
-from esmviz.ui import access, errors, exhibits
+from esmviz.ui import access, errors, exhibits, files
 from esmviz.ui.resources import shelf, workbench
 from esmviz.ui.session import Session
 from esmviz.ui.session_file import SavedSession, read_session, session_bytes
@@ -19,13 +20,12 @@ from esmviz.ui.session_file import SavedSession, read_session, session_bytes
 def draw(session: Session) -> None:
     """Three ways to deal with it, and where it is kept meanwhile."""
     st.caption(_where_it_is(session))
-    st.download_button(
+    files.download(
         "Save this session",
         lambda: session_bytes(_saved(session)),
         "esmviz-session.json",
         "application/json",
         key="download_session",
-        on_click="ignore",
         help="One file with your proteins, labels, structure, choices and settings, to go on later or elsewhere.",
     )
     st.file_uploader(
@@ -81,11 +81,7 @@ def _restore(session: Session) -> None:
     if given is None:
         return
     try:
-        saved = read_session(given.getvalue(), limits=workbench().limits, name=given.name)
-        structure = None
-        if saved.structure is not None:
-            name, text = saved.structure
-            structure = structures.read_structure(text, name=name)
+        saved, structure = files.read(session, lambda: _read(given.getvalue(), given.name))
     except EsmvizError as error:
         st.session_state["restore_error"] = error
         return
@@ -100,6 +96,15 @@ def _restore(session: Session) -> None:
     st.session_state["settings_left_out"] = saved.left_out
     for key, value in saved.settings.items():
         st.session_state[key] = value
+
+
+def _read(content: bytes, name: str) -> tuple[SavedSession, Coordinates | None]:
+    """A saved session, and the structure in it."""
+    saved = read_session(content, limits=workbench().limits, name=name)
+    if saved.structure is None:
+        return saved, None
+    title, text = saved.structure
+    return saved, structures.read_structure(text, name=title)
 
 
 def forget(session: Session) -> None:

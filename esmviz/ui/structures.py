@@ -19,7 +19,7 @@ from esmviz.sequences import with_protein
 from esmviz.structures import Chain, Coordinates
 from esmviz.types import FloatArray, ModelOutput, ProteinRecord, Request
 from esmviz.types import Structure as Fold
-from esmviz.ui import computing, errors
+from esmviz.ui import computing, errors, files
 from esmviz.ui.figures import ranking
 from esmviz.ui.frame import Choice, link, need
 from esmviz.ui.resources import workbench
@@ -63,16 +63,17 @@ def _read(session: Session) -> None:
     if given is None:
         return
     try:
-        upload = read_upload(
-            given.getvalue(),
-            limits=workbench().limits,
-            name=source_name(given.name),
-            formats=structures.FORMATS,
-        )
-        session.structure = structures.read_structure(upload.text, name=given.name)
-        session.structure_text = (plain(given.name), upload.text)
+        session.structure, text = files.read(session, lambda: _parsed(given.getvalue(), given.name))
+        session.structure_text = (plain(given.name), text)
     except EsmvizError as error:
         st.session_state["structure_error"] = error
+
+
+def _parsed(content: bytes, name: str) -> tuple[Coordinates, str]:
+    """An uploaded structure, and its text."""
+    limits = workbench().limits
+    upload = read_upload(content, limits=limits, name=source_name(name), formats=structures.FORMATS)
+    return structures.read_structure(upload.text, name=name), upload.text
 
 
 def folded(choice: Choice) -> ModelOutput:

@@ -8,17 +8,21 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from limits import RateLimitItemPerMinute
 from streamlit.testing.v1 import AppTest
 
 from esmviz.models.cache import ModelCache
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
 from esmviz.types import HeadStatistic, Request
-from esmviz.ui import exhibits, resources
+from esmviz.ui import exhibits, files, resources
 from esmviz.ui.frame import PAGES as INFOS
+from esmviz.ui.meter import Meter
+from esmviz.ui.rates import Rates
 from esmviz.views.mutations import ROW_ORDERS
 from esmviz.workbench import Workbench
 
@@ -629,3 +633,24 @@ def test_a_protein_longer_than_any_in_training_is_warned_of(app, workbench, monk
     monkeypatch.setattr(workbench, "spec", lambda name: spec)
     said = words(app("attention", protein="HBA_HUMAN"))  # 141 residues
     assert ("was trained on stretches of up to 100 residues" in said) == is_warned
+
+
+@pytest.mark.parametrize(
+    ("page", "key", "name", "content"),
+    [
+        ("home", "upload", "mine.fasta", b">a\nMKV\n"),
+        ("home", "labels", "l.csv", b"id,colour\nCSPA_ECOLI,red\n"),
+        ("home", "saved_session", "s.json", b"{}"),
+        ("structure", "structure", "s.pdb", b"ATOM"),
+    ],
+)
+def test_who_has_used_up_the_time_reads_no_more_files(app, monkeypatch, page, key, name, content):
+    spent = Meter(Rates(), ((RateLimitItemPerMinute(1, 10), "me"),))
+    monkeypatch.setattr(files, "quotas", lambda: SimpleNamespace(meter=lambda visitor: spent))
+    at = app(page)
+    spent.charged(lambda: None)
+    at.file_uploader(key=key).upload(name, content).run()
+    settled(at)
+    assert "Files took 1 seconds of the processor" in words(at)
+    assert "Example: 58 proteins" in words(at)
+    assert not at.exception

@@ -75,6 +75,17 @@ def test_many_small_ones_count(work):
     assert mine.refusal()
 
 
+def test_only_large_files_cost_what_reading_them_takes(work):
+    mine = Meter(Rates(), ((RateLimitItemPerMinute(3, 10), "me"),))
+    for _ in range(10):
+        assert mine.read(work(0.2)) == b"file"
+    assert mine.refusal() == ""
+    for _ in range(3):
+        mine.read(work(0.3))
+    with pytest.raises(QuotaError, match="Come back in"):
+        mine.read(work(0))
+
+
 def test_visitors_and_their_address_pay(page, work):
     shared = Quotas(Settings(file_seconds=10, visitors_per_address=2))
     shared.meter("one/tab").charged(work(11))
