@@ -22,7 +22,7 @@ Proteins of UniProt and UniRef (CC BY 4.0), NCBI GenBank and RefSeq (public doma
 STRING (CC BY 4.0), DisProt (CC BY 4.0) and Ensembl (no restriction on use); `training/README.md` lists the sources one
 by one. Most are bacterial. {families:.0%} of the tokens were homologues of the proteins in the app's example
 (ABC transporters, protein kinases, small GTPases, cold shock proteins and so on), the large families drawn more often
-than the small, but less than their size would have it; {varied:.0%} came from the more varied part of the general
+than the small; {varied:.0%} came from the more varied part of the general
 proteins and {general:.0%} from the rest. Clusters were drawn rather than sequences. Of each family, clusters of close
 relatives were held out (single linkage, 20 % of the words of four residues shared, about 60 % identity), and so was
 every general protein with more than a fifth of its words of five among theirs. The 58 proteins of the app's example
@@ -56,12 +56,13 @@ def sizes(card: dict[str, Any]) -> str:
     total = {key: sum(run[key] for run in runs(training)) for key in ("steps", "residues_seen", "minutes")}
     n_runs = len(runs(training))
     in_runs = f" in {n_runs} runs, each on the weights of the one before" if n_runs > 1 else ""
+    last = " (those of the last run)" if n_runs > 1 else ""
     n_proteins = sum(corpus[name]["proteins"] for name in training["shares_of_tokens"])
     return f"""
-- {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, width {shape["d_model"]}, {shape["n_heads"]} heads
-  of {shape["d_model"] // shape["n_heads"]}; {card["megabytes"]:.1f} MB in {card["dtype"]}
+- {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, width {shape["d_model"]} ({shape["d_hidden"]:,} in the feed-forward
+  layers), {shape["n_heads"]} heads of {shape["d_model"] // shape["n_heads"]}; {card["megabytes"]:.1f} MB in {card["dtype"]}
 - {total["steps"]:,} steps{in_runs}, {total["residues_seen"] / 1e6:.1f} million residues seen, drawn from
-  {n_proteins:,} proteins; {total["minutes"]:.0f} minutes on two CPU cores
+  {n_proteins:,} proteins{last}; {total["minutes"]:.0f} minutes on two CPU cores
 - plain `transformers.EsmForMaskedLM`, vocabulary of ESM-2, crops of up to 512 residues in training
 - figures below: `python -m training.evaluate`, through plain transformers in float32
 """
