@@ -63,11 +63,13 @@ def _mini_note(card: dict[str, Any]) -> str:
     note = "Comes with esmviz: small, for a first look. Use a larger model for conclusions."
     if "perplexity" not in card:
         return note
-    seen = card["training"]["residues_seen"] / 1e6
+    runs = [*card["training"].get("runs_before", []), card["training"]]
+    seen = sum(run["residues_seen"] for run in runs)
+    of_families = sum(run["residues_seen"] * run["shares_of_tokens"]["families"] for run in runs) / seen
     general, families = card["perplexity"]["general"], card["perplexity"]["families_held_out"]
     return (
-        f"{note} Trained by esmviz on {seen:.0f} million residues, a third of them relatives of the example's "
-        f"families. Perplexity {general['model']:.1f} on other proteins (amino-acid frequencies alone: "
+        f"{note} Trained by esmviz on {seen / 1e6:.0f} million residues, {of_families:.0%} of them relatives of the "
+        f"example's families. Perplexity {general['model']:.1f} on other proteins (amino-acid frequencies alone: "
         f"{general['amino_acid_frequencies']:.1f}), {families['model']:.1f} on relatives left out of training."
     )
 

@@ -137,3 +137,19 @@ def test_it_loads_without_transformers():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(5, 20) False"
+
+
+def test_the_list_of_models_tells_what_all_runs_saw(card: dict) -> None:
+    from esmviz.models.catalog import CATALOG
+    from training.card import runs, shares_of_all
+
+    seen = sum(run["residues_seen"] for run in runs(card["training"])) / 1e6
+    share = shares_of_all(card["training"])["families"]
+    note = CATALOG["mini"].note
+    assert f"on {seen:.0f} million residues, {share:.0%} of them relatives" in note
+    assert f"{seen:.1f} million residues seen" in card_words()
+    assert f"{share:.0%} of the tokens were homologues" in card_words()
+
+
+def card_words() -> str:
+    return " ".join((MINI / "MODEL_CARD.md").read_text().split())
