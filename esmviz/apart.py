@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -105,11 +106,11 @@ def _grouped(question: Mapping[str, Any], vectors: FloatArray) -> Generator[None
 
 
 def _kind_of_error(complaint: IO[bytes]) -> str:
-    """The name of the exception at the end of a traceback; what it says can hold what nobody may read."""
+    """The name of the exception at the end of a traceback; what it says, over how many lines, nobody may read."""
     complaint.seek(0)
     last = complaint.read().decode(errors="replace").strip().rpartition("\n")[2]
-    name = last.partition(":")[0]
-    return name if name.replace(".", "").replace("_", "").isalnum() else "no error"
+    name = re.match(r"([A-Za-z_]+\.)*[A-Z][A-Za-z]*(Error|Exception|Interrupt|Exit)(?=:|$)", last)
+    return name.group() if name else "an error of more than one line, or none"
 
 
 def _started(asked: IO[bytes], answer: IO[bytes], complaint: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -142,7 +142,7 @@ class Tour:
     def _cautions(self, name: str, record: ProteinRecord) -> list[Facts]:
         """Those of its page."""
         others, window_above = self.workbench.specs().values(), self.workbench.settings.window_above
-        long = beyond_training(self.spec, len(record), window_above) if name not in OF_THE_SET else None
+        long = beyond_training(self.spec, record, window_above) if name not in OF_THE_SET else None
         taste = no_effects(self.spec, others) if name == "mutations" else None
         return [caution for caution in (long, taste) if caution is not None]
 

@@ -1,6 +1,7 @@
 """Groups of a large set, found by another process."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -117,6 +118,21 @@ def test_a_process_that_fails_by_itself_is_not_laid_upon_memory(vectors, childre
     assert "memory" not in str(caught.value)
     assert "TypeError" in caplog.text
     assert "SECRET" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("complaint", "kind"),
+    [
+        (b"Traceback\n  File x\nValueError: MKVSECRET", "ValueError"),
+        (b"Traceback\nsklearn.exceptions.NotFittedError: MKV", "sklearn.exceptions.NotFittedError"),
+        (b"Traceback\nMemoryError", "MemoryError"),
+        (b"ValueError: two lines\nMKVSECRET", "an error of more than one line, or none"),
+        (b"ValueError: two lines\nMKVSECRETError of mine", "an error of more than one line, or none"),
+        (b"", "an error of more than one line, or none"),
+    ],
+)
+def test_of_an_error_its_kind_alone_is_told(complaint, kind):
+    assert apart._kind_of_error(io.BytesIO(complaint)) == kind
 
 
 def test_what_is_wrong_is_said_before_a_process_is_started(vectors, children):

@@ -58,9 +58,11 @@ def sizes(card: dict[str, Any]) -> str:
     in_runs = f" in {n_runs} runs, each on the weights of the one before" if n_runs > 1 else ""
     last = " (those of the last run)" if n_runs > 1 else ""
     n_proteins = sum(corpus[name]["proteins"] for name in training["shares_of_tokens"])
+    width = f"width {shape['d_model']} ({shape['d_hidden']:,} in the feed-forward layers)"
+    heads = f"{shape['n_heads']} heads of {shape['d_model'] // shape['n_heads']}"
     return f"""
-- {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, width {shape["d_model"]} ({shape["d_hidden"]:,} in the feed-forward
-  layers), {shape["n_heads"]} heads of {shape["d_model"] // shape["n_heads"]}; {card["megabytes"]:.1f} MB in {card["dtype"]}
+- {card["n_parameters"]:,} parameters: {shape["n_layers"]} layers, {width}, {heads};
+  {card["megabytes"]:.1f} MB in {card["dtype"]}
 - {total["steps"]:,} steps{in_runs}, {total["residues_seen"] / 1e6:.1f} million residues seen, drawn from
   {n_proteins:,} proteins{last}; {total["minutes"]:.0f} minutes on two CPU cores
 - plain `transformers.EsmForMaskedLM`, vocabulary of ESM-2, crops of up to 512 residues in training
@@ -112,8 +114,8 @@ def worse_than_baselines(by_family: dict[str, Any], baselines: tuple[str, ...]) 
     if not beaten:
         return ""
     return (
-        f"\n**On held-out members of these families it does not beat every baseline: {', '.join(beaten)}.** Small families "
-        "were drawn so\noften that their other members are learnt by heart.\n"
+        f"\n**On held-out members of these families it does not beat every baseline: {', '.join(beaten)}.** Few members of "
+        "small\nfamilies were held out, and the others were seen often.\n"
     )
 
 

@@ -7,7 +7,7 @@ the minutes spent training, so that it ends when planned however busy the machin
 import argparse
 import json
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -192,14 +192,21 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="part.key=value", help="override a setting")
     args = parser.parse_args()
     settings = read_settings(args.config, args.set)
+    has_begun = (args.run / "state.safetensors").exists()
+    if args.widen is not None and args.start_from is None and not has_begun:
+        parser.error("--widen makes the model of --start-from larger: name one, or set model.d_hidden")
     pools, device = load_pools(args.corpus), pick_device()
     torch.set_float32_matmul_precision("high")
-    if (args.run / "state.safetensors").exists():
+    if has_begun:
         run = Run.resume(settings, pools, device, args.run)
     elif args.start_from is not None:
         run = Run.start_from(settings, pools, device, args.start_from, args.widen)
     else:
         run = Run.start(settings, pools, device)
+    shape = run.network.shape
+    if args.widen not in (None, shape.d_hidden):
+        parser.error(f"{args.run} goes on with {shape.d_hidden} hidden units, as it began")
+    settings["model"] = asdict(shape)
     note_run(args.run, settings, runs_before(args.start_from) if args.start_from else [])
     train(run, args.run, args.export)
 

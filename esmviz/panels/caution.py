@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from esmviz.exhibit import CAUTION, Facts
 from esmviz.panels import texts
-from esmviz.types import ModelSpec
+from esmviz.types import ModelSpec, ProteinRecord
 
 GOOD_SPEARMAN = 0.4  # ProteinGym mean; models worth naming to somebody who chooses mutations
 
@@ -20,10 +20,10 @@ def no_effects(spec: ModelSpec, others: Iterable[ModelSpec]) -> Facts | None:
     return Facts({CAUTION: texts.NO_EFFECTS.format(title=spec.title or spec.name, better=better)})
 
 
-def beyond_training(spec: ModelSpec, n_residues: int, window_above: int) -> Facts | None:
+def beyond_training(spec: ModelSpec, record: ProteinRecord, window_above: int) -> Facts | None:
     """Of a protein in one piece that is longer than any that the model saw. Beyond ``window_above`` there are windows."""
     longest = spec.trained_residues
-    if longest is None or not longest < n_residues <= window_above:
+    if longest is None or not longest < len(record) <= window_above:
         return None
-    title = spec.title or spec.name
-    return Facts({CAUTION: texts.BEYOND_TRAINING.format(title=title, longest=longest, n=n_residues)})
+    told = {"title": spec.title or spec.name, "longest": longest, "id": record.id, "n": len(record)}
+    return Facts({CAUTION: texts.BEYOND_TRAINING.format(**told)})

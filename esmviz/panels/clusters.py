@@ -82,7 +82,9 @@ class Grouped:
         found = str(n_groups) if n_groups else "none (HDBSCAN finds two or more, or none)"
         values = {"Groups": found, "Noise": f"{n_noise} of {len(clusters)} proteins"}
         agreement = clustering.agreement(clusters, names)
-        if not (math.isnan(agreement) or colouring.is_measurement(names)):
+        if colouring.measurements(self.records, colour) is not None:
+            values["Agreement with groups"] = f"none: {colour} is a scale"
+        elif not math.isnan(agreement):
             values[f"Agreement with {colour} (adjusted Rand index)"] = f"{agreement:.2f}"
         return Facts(values)
 

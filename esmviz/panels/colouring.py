@@ -13,7 +13,11 @@ from esmviz.types import FloatArray, ProteinRecord
 from esmviz.views.scatter import MOST_GROUPS
 
 OURS = ("cluster", "length")
-MOST_CODES = 12  # so few different numbers may be names of groups
+MOST_CODES = 12  # so few different numbers are names of groups, however few proteins have each
+CODES = frozenset(
+    {"family", "cluster", "ox", "taxid", "taxonid", "taxonomyid", "ncbitaxid", "ec"}
+)  # never a scale
+BLANKS = frozenset({"NA", "na", "-", "--", ".", "?", "nd", "ND", "n.d.", "N.D.", "none", "None", "missing"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -29,35 +33,52 @@ def colour_name(label: str) -> str:
 def colours(records: Sequence[ProteinRecord]) -> list[str]:
     """All that points can be coloured by, the one to begin with first.
 
-    ``family``, then labels that tell groups apart, then measurements, then the rest, each by how many proteins have
+    ``family``, then labels of a few groups, of many groups, measurements, and the rest, each by how many proteins have
     them; clusters and lengths last.
     """
     counts = Counter(name for record in records for name in record.labels)
 
     def usefulness(name: str) -> tuple[bool, int, int, str]:
-        return (name != "family", _kind(label_values(records, colour_name(name))), -counts[name], name)
+        return (name != "family", _kind(records, colour_name(name)), -counts[name], name)
 
     return [*map(colour_name, sorted(label_names(records), key=usefulness)), *OURS]
 
 
-def _kind(values: Sequence[str]) -> int:
-    """0 for a few groups, 1 for a measurement, 2 for what tells each protein or none apart."""
-    if is_measurement(values):
-        return 1
-    sizes = Counter(filter(None, values))
-    return 0 if 2 <= len(sizes) <= min(MOST_GROUPS, sizes.total() // 2) else 2
+def _kind(records: Sequence[ProteinRecord], colour: str) -> int:
+    """0 for a few groups, 1 for many, 2 for a measurement, 3 for what tells each protein or none apart."""
+    if measurements(records, colour) is not None:
+        return 2
+    sizes = Counter(filter(None, label_values(records, colour)))
+    if not 2 <= len(sizes) <= sizes.total() // 2:
+        return 3
+    return int(len(sizes) > MOST_GROUPS)
 
 
-def is_measurement(values: Iterable[str]) -> bool:
-    """Whether labels are numbers on a scale: all of them numbers, and more different ones than groups would have.
+def measurements(records: Sequence[ProteinRecord], colour: str) -> FloatArray | None:
+    """A label as numbers on a scale, NaN where a protein has none; None where it names groups.
 
-    >>> is_measurement(["1.5", "", *map(str, range(12))])
-    True
-    >>> is_measurement(["1", "2", "1"])
-    False
+    Numbers are names where many proteins share each: up to ``MOST_CODES`` different ones are, as are up to as many as a
+    legend has room for where two proteins or more share each on average, and so is a label that is called so.
+
+    Parameters
+    ----------
+    records : sequence of ProteinRecord, length N
+    colour : str
+        As ``colours`` has it.
+
+    Returns
+    -------
+    values : ndarray, shape=(N,), dtype=float32, or None
     """
-    different = {value.strip() for value in values} - {""}
-    return len(different) > MOST_CODES and all(map(_is_number, different))
+    texts = [text.strip() for text in label_values(records, colour)]
+    known = [text for text in texts if text and text not in BLANKS]
+    plain = re.sub(r"[\s_-]", "", colour.removesuffix(" (label)").lower())
+    if plain in CODES or not all(map(_is_number, known)):
+        return None
+    n_different = len(set(map(float, known)))
+    if n_different <= MOST_CODES or n_different <= min(MOST_GROUPS, len(known) // 2):
+        return None
+    return np.array([float(text) if _is_number(text) else np.nan for text in texts], dtype=np.float32)
 
 
 def _is_number(text: str) -> bool:
@@ -79,7 +100,5 @@ def colour_groups(
         return list(clusters)
     if colour == "length":
         return np.array([len(record) for record in records], dtype=np.float32)
-    values = label_values(records, colour)
-    if is_measurement(values):
-        return np.array([float(value) if value.strip() else np.nan for value in values], dtype=np.float32)
-    return [value or "unlabelled" for value in values]
+    numbers = measurements(records, colour)
+    return [v or "unlabelled" for v in label_values(records, colour)] if numbers is None else numbers

@@ -184,9 +184,9 @@ NO_EFFECTS = (
     "{title} does not predict mutation effects: on measured variants it does not reliably beat a substitution table. "
     "Read this map as the model's taste. For decisions choose {better} on the Models page."
 )
-OF_ALL = "Of all {n:,} residues; the strip under the map moves to them."
+OF_ALL = "Of all {n:,} residues, whether the map shows them at the moment or not."
 BEYOND_TRAINING = (
-    "{title} was trained on stretches of up to {longest:,} residues, and this protein has {n:,}. What it shows between "
+    "{title} was trained on stretches of up to {longest:,} residues, and {id} has {n:,}. What it shows between "
     "residues farther apart, such as lines beside the diagonal of a map, can be an artefact: compare with a model trained "
     "on longer ones."
 )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from esmviz.exhibit import Facts, Piece, caution_of
+from esmviz.panels.caution import beyond_training
+from esmviz.types import ModelSpec, ProteinRecord
 from esmviz.ui import exhibits
 from esmviz.ui.errors import plain
+from esmviz.ui.resources import workbench
 
 
 def show(caution: Piece) -> None:
@@ -19,3 +22,8 @@ def tell(caution: Facts | None) -> None:
     if caution is not None:
         show(caution)
         exhibits.note_caution(caution)
+
+
+def tell_if_long(spec: ModelSpec, record: ProteinRecord) -> None:
+    """A protein that is longer than any that the model saw."""
+    tell(beyond_training(spec, record, workbench().settings.window_above))

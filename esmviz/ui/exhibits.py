@@ -94,7 +94,7 @@ def drafting(page: str, session: Session, spec: ModelSpec) -> Iterator[Draft]:
         yield draft
     finally:
         _drawing.reset(token)
-    draft.choices.update(_choices(session, spec))
+    draft.choices.update(_choices(session, spec, page))
     if draft.pieces:
         _shelf().put(f"{session.visitor} {page}", draft, draft.weighed())
 
@@ -153,9 +153,10 @@ def leave(session: Session) -> None:
     forget(session)
 
 
-def _choices(session: Session, spec: ModelSpec) -> dict[str, Any]:
-    """What the visitor chose, and what controls are set to: nothing else, since people type sequences and passwords."""
+def _choices(session: Session, spec: ModelSpec, page: str) -> dict[str, Any]:
+    """What the visitor chose, and what controls of the page are set to. No more: people type sequences and passwords."""
     names = ("protein", "layer", "head", "precision")
     own = {"model": spec.name, **{name: getattr(session, name) for name in names}}
-    values = {str(key): st.session_state.get(key) for key in list(st.session_state)}
+    of_page = (key for key in map(str, list(st.session_state)) if page_settings.is_of(key, page))
+    values = {key: st.session_state.get(key) for key in of_page}
     return own | {"widgets": {key: value for key, value in values.items() if page_settings.fits(key, value)}}

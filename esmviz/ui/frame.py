@@ -12,7 +12,6 @@ import streamlit as st
 
 from esmviz.errors import CorruptCheckpointError, OutputNotProvidedError
 from esmviz.panels import Subject
-from esmviz.panels.caution import beyond_training
 from esmviz.panels.questions import QUESTIONS
 from esmviz.types import ModelSpec, Output, Precision, ProteinRecord
 from esmviz.ui import access, cautions, exhibits, intake, share
@@ -122,8 +121,7 @@ def opened(file: str, *, needs: Output | None = None, layers_from: int | None = 
         with reporting_errors():
             with exhibits.drafting(file, choice.session, choice.spec) as draft:
                 if file in OF_ONE_PROTEIN:
-                    above = workbench().settings.window_above
-                    cautions.tell(beyond_training(choice.spec, len(choice.record), above))
+                    cautions.tell_if_long(choice.spec, choice.record)
                 yield choice
             with head:  # not before all is drawn: half a page is not shared
                 share.offer(draft)
@@ -136,12 +134,12 @@ def framed(file: str) -> Iterator[None]:
         st.html(NARROW)
         access.need_sign_in(is_snapshot="s" in st.query_params)
         if "session" in st.session_state:
-            sessions.current()  # the visitor is still here
+            sessions.current(file)  # the visitor is still here
         yield
 
 
 def _choose(page: PageInfo, needs: Output | None, layers_from: int | None) -> Choice:
-    session = sessions.current()
+    session = sessions.current(page.file)
     _source_line(session, page.file)
     choice = Choice(page.question, session, _pick_protein(session, page.file), _pick_model(session))
     if layers_from is not None and needs in (None, *choice.spec.provides):

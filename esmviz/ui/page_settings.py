@@ -11,42 +11,41 @@ import streamlit as st
 
 Value = bool | int | float | str | tuple[int, int]
 
-# By widget key, up to the first underscore before a number or a model's name; with the type of its value. A control
-# that is not here starts at its default again. A value that no longer fits its control is reset by Streamlit.
-KINDS: Mapping[str, type] = MappingProxyType(
+# By page and widget key, up to the first underscore before a number or a model's name; with the type of its value. A
+# control that is not here starts at its default again. A value that no longer fits its control is reset by Streamlit.
+OF_PAGE: Mapping[str, Mapping[str, type]] = MappingProxyType(
     {
-        "other": str,
-        "centre": bool,
-        "apart": int,
-        "show": str,
-        "statistic": str,
-        "correction": str,
-        "fixed_range": bool,
-        "layers": tuple,
-        "show_logits": str,
-        "scheme": str,
-        "row_order": str,
-        "pooling": str,
-        "map": str,
-        "neighbours": int,
-        "min_dist": float,
-        "seed": int,
-        "grouping": str,
-        "smallest": int,
-        "k": int,
-        "colour": str,
-        "paint": str,
-        "shown": str,
-        "image_format": str,
-        "part": tuple,
-        "part_other": tuple,
-        "stretch": tuple,
+        "home": {"stretch": tuple},
+        "similarity": {"other": str, "centre": bool, "apart": int, "part": tuple, "part_other": tuple},
+        "attention": {
+            "show": str,
+            "statistic": str,
+            "correction": str,
+            "fixed_range": bool,
+            "layers": tuple,
+            "apart": int,
+            "part": tuple,
+        },
+        "logits": {"show_logits": str, "scheme": str, "row_order": str, "stretch": tuple},
+        "clusters": {
+            "pooling": str,
+            "map": str,
+            "neighbours": int,
+            "min_dist": float,
+            "seed": int,
+            "grouping": str,
+            "smallest": int,
+            "k": int,
+            "colour": str,
+        },
+        "structure": {"paint": str, "shown": str, "part": tuple},
     }
 )
-_SUFFIXED = re.compile(
-    r"(layers)_.{1,200}|(neighbours|smallest|k|part|part_other|stretch)_\d{1,9}", re.DOTALL
-)
-_PLAIN = frozenset(KINDS) - {"layers", "neighbours", "smallest", "k", "part", "part_other", "stretch"}
+_EVERYWHERE: Mapping[str, type] = MappingProxyType({"image_format": str})
+KINDS = _EVERYWHERE | {name: kind for page in OF_PAGE.values() for name, kind in page.items()}
+_NUMBERED = "neighbours|smallest|k|colour|part|part_other|stretch"
+_SUFFIXED = re.compile(rf"(layers)_.{{1,200}}|({_NUMBERED})_\d{{1,9}}", re.DOTALL)
+_PLAIN = frozenset(KINDS) - {"layers", *_NUMBERED.split("|")}
 
 
 def kind(key: str) -> type | None:
@@ -55,9 +54,22 @@ def kind(key: str) -> type | None:
     >>> kind("scheme"), kind("neighbours_57"), kind("layers_mini"), kind("run")
     (<class 'str'>, <class 'int'>, <class 'tuple'>, None)
     """
+    return KINDS.get(_name(key))
+
+
+def _name(key: str) -> str:
+    """The key without what tells controls of other proteins or models apart, ``""`` for what is no setting."""
     found = _SUFFIXED.fullmatch(key)
-    name = next(filter(None, found.groups())) if found else key if key in _PLAIN else ""
-    return KINDS.get(name)
+    return next(filter(None, found.groups())) if found else key if key in _PLAIN else ""
+
+
+def is_of(key: str, page: str) -> bool:
+    """Whether a page has that control.
+
+    >>> is_of("apart", "similarity"), is_of("apart", "logits"), is_of("image_format", "logits")
+    (True, False, True)
+    """
+    return _name(key) in {*OF_PAGE.get(page, ()), *_EVERYWHERE}
 
 
 def fits(key: str, value: object) -> bool:
@@ -77,11 +89,21 @@ def note(settings: dict[str, Value]) -> None:
             settings[key] = value
 
 
-def put_back(settings: Mapping[str, Value]) -> None:
+def put_back(settings: Mapping[str, Value], page: str) -> None:
     """Set the controls of a page in its first run, before any of them is drawn: after a reload, or another page.
 
     Streamlit lets go of what a control was set to as soon as a page is drawn without it, and tells the browser of a
-    value only in the run in which it is set.
+    value only in the run in which it is set. Controls of other pages would stay, and go into what this one shares.
     """
     for key, value in settings.items():
-        st.session_state[key] = value
+        if is_of(key, page):
+            st.session_state[key] = value
+
+
+def replace(settings: dict[str, Value], by: Mapping[str, Value]) -> None:
+    """Others in the place of what all pages were set to; the controls that stand there let go of it."""
+    for key in list(st.session_state):
+        if isinstance(key, str) and kind(key) is not None:
+            del st.session_state[key]
+    settings.clear()
+    settings.update(by)

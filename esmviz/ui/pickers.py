@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import streamlit as st
 
@@ -32,7 +33,10 @@ def pick_other(choice: Choice) -> ProteinRecord | None:
     """The protein to compare with; None is the protein itself."""
     ids = [record.id for record in choice.session.records if record.id != choice.record.id]
     picked = st.sidebar.selectbox("Compare with", [ITSELF, *ids], key="other")
-    return None if picked == ITSELF else choice.session.record(picked)
+    other = None if picked == ITSELF else choice.session.record(picked)
+    if other is not None:
+        cautions.tell_if_long(choice.spec, other)
+    return other
 
 
 def pick_head(choice: Choice) -> int:
@@ -103,7 +107,9 @@ def pick_colour(records: Sequence[ProteinRecord]) -> str:
     colours = colouring.colours(records)
     n_labels = len(colours) - len(colouring.OURS)
     tip = f"The {n_labels} labels that most proteins have." if n_labels == tables.MOST_LABELS else None
-    return str(st.sidebar.selectbox("Colour by", colours, key="colour", help=tip))
+    # The key holds the colours: with other labels the map begins with the best of them, not with what was the best before.
+    key = f"colour_{crc32(repr(colours).encode()) % 10**9}"
+    return str(st.sidebar.selectbox("Colour by", colours, key=key, help=tip))
 
 
 def wants_all(choice: Choice, verb: str, slot: str) -> bool:

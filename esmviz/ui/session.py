@@ -119,17 +119,21 @@ class Session:
         return {"key": name, "on_change": picked}
 
 
-def current() -> Session:
-    """The session of this tab: kept from before a reload, else a new one that opens with the example."""
+def current(page: str | None = None) -> Session:
+    """The session of this tab: kept from before a reload, else a new one that opens with the example.
+
+    ``page`` is the name of the one whose frame asks: its controls go back to what they were set to, where another page
+    was looked at meanwhile.
+    """
     if "session" not in st.session_state:
         fresh = _returning() or _new()
         fresh.browser, fresh.connection, fresh.page = visitor.browser(), _connection(), NO_PAGE
         st.session_state["session"] = fresh
     session: Session = st.session_state["session"]
     page_settings.note(session.settings)
-    if session.page != (page := _page()):
+    if page is not None and session.page != page:
         session.page = page
-        page_settings.put_back(session.settings)
+        page_settings.put_back(session.settings, page)
     _adopt_url(session)
     _keep(session)
     beat(session)
@@ -155,12 +159,6 @@ def is_connected(connection: str) -> bool:
 def _connection() -> str:
     context = get_script_run_ctx()
     return "" if context is None else context.session_id
-
-
-def _page() -> str:
-    """Which page runs."""
-    context = get_script_run_ctx()
-    return "" if context is None else context.page_script_hash
 
 
 def _new() -> Session:

@@ -11,7 +11,7 @@ from esmviz import sequences, structures
 from esmviz.errors import EsmvizError
 from esmviz.structures import Coordinates
 from esmviz.types import Precision
-from esmviz.ui import access, errors, exhibits, files
+from esmviz.ui import access, errors, exhibits, files, page_settings
 from esmviz.ui.resources import shelf, workbench
 from esmviz.ui.session import Session
 from esmviz.ui.session_file import SavedSession, read_session, session_bytes
@@ -20,12 +20,13 @@ from esmviz.ui.session_file import SavedSession, read_session, session_bytes
 def draw(session: Session) -> None:
     """Three ways to deal with it, and where it is kept meanwhile."""
     st.caption(_where_it_is(session))
-    files.download(
+    st.download_button(  # not counted, as other files are: who is out of time must be able to go on elsewhere
         "Save this session",
         lambda: session_bytes(_saved(session)),
         "esmviz-session.json",
         "application/json",
         key="download_session",
+        on_click="ignore",
         help="One file with your proteins, labels, structure, choices and settings, to go on later or elsewhere.",
     )
     st.file_uploader(
@@ -91,11 +92,9 @@ def _restore(session: Session) -> None:
     session.precision = cast(Precision, saved.precision)
     if session.record(saved.protein) is not None:
         session.protein = saved.protein
-    session.settings.clear()
-    session.settings.update(saved.settings)
+    page_settings.replace(session.settings, saved.settings)
     st.session_state["settings_left_out"] = saved.left_out
-    for key, value in saved.settings.items():
-        st.session_state[key] = value
+    page_settings.put_back(session.settings, session.page)
 
 
 def _read(content: bytes, name: str) -> tuple[SavedSession, Coordinates | None]:

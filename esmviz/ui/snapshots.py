@@ -95,9 +95,10 @@ def _continue(snapshot: Snapshot, exhibit: Exhibit) -> None:
     session.pick(model=given["model"])
     session.pick(**{name: given[name] for name in ("protein", "layer", "head", "precision")})
     widgets = {key: tuple(v) if isinstance(v, list) else v for key, v in given["widgets"].items()}
-    kept = {key: value for key, value in widgets.items() if page_settings.fits(key, value)}
+    fitting = {key: value for key, value in widgets.items() if page_settings.fits(key, value)}
+    kept = {key: value for key, value in fitting.items() if page_settings.is_of(key, exhibit.page)}
     session.settings |= kept
-    page_settings.put_back(kept)
+    page_settings.put_back(kept, exhibit.page)
     st.session_state.pop(PICKED, None)
     page = next((page for page in PAGES if page.file == exhibit.page), PAGES[0])
     st.switch_page(page.as_streamlit())

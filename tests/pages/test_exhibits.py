@@ -94,3 +94,19 @@ def test_pasted_text_never_comes_along(app):  # noqa: F811
 def test_a_page_that_was_not_drawn_has_none(app):  # noqa: F811
     at = app("models")
     assert exhibits.latest(at.session_state["session"], "models") is None
+
+
+def test_what_a_page_showed_names_its_own_controls_alone(app):  # noqa: F811
+    """Another page's can name a protein that this one does not show."""
+    at = app("app")
+    settled(at.switch_page("pages/similarity.py").run())
+    settled(at.selectbox(key="other").set_value("HBB_HUMAN").run())
+    settled(at.switch_page("pages/logits.py").run())
+    settled(at.radio(key="scheme").set_value("masked marginals").run())
+    kept = shown(at, "logits").settings["widgets"]
+    assert kept["scheme"] == "masked marginals"
+    assert set(kept) <= {"show_logits", "scheme", "row_order", "image_format"}
+    settled(at.switch_page("pages/similarity.py").run())
+    assert at.selectbox(key="other").value == "HBB_HUMAN"
+    settled(at.switch_page("pages/logits.py").run())
+    assert at.radio(key="scheme").value == "masked marginals"

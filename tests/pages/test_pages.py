@@ -15,6 +15,7 @@ import pytest
 from limits import RateLimitItemPerMinute
 from streamlit.testing.v1 import AppTest
 
+from esmviz.exhibit import CAUTION, Facts
 from esmviz.models.cache import ModelCache
 from esmviz.models.fake import SPEC, FakeBackend, FakeModels
 from esmviz.settings import Settings
@@ -391,11 +392,47 @@ def test_what_was_mended_or_left_out_is_announced_on_every_page(app):
     assert "Pasted text: 2 proteins (1 mended and 1 rejected; see Home)." in words(at)
 
 
-def test_a_caution_alone_is_nothing_to_keep(app, fake):
-    fake.spec = replace(SPEC, trained_residues=1, provides=frozenset({"logits"}))
-    at = app("attention")
-    assert "does not give" in words(at) or "gives no" in words(at)
-    assert exhibits.latest(at.session_state["session"], "attention") is None
+def test_a_caution_alone_is_nothing_to_keep(app):
+    session, caution = app("home").session_state["session"], Facts({CAUTION: "Mind the gap."})
+    with exhibits.drafting("attention", session, SPEC):
+        exhibits.note_caution(caution)
+    assert exhibits.latest(session, "attention") is None
+    with exhibits.drafting("attention", session, SPEC):
+        exhibits.note(lambda: Facts({"Residues": "3"}))
+        exhibits.note_caution(caution)
+    assert [dict(piece.values) for piece in exhibits.latest(session, "attention").pieces] == [
+        {CAUTION: "Mind the gap."},
+        {"Residues": "3"},
+    ]
+
+
+def test_the_second_protein_of_a_comparison_is_warned_of_too(app, fake):
+    fake.spec = replace(SPEC, trained_residues=143)
+    at = app("similarity", protein="HBA_HUMAN")  # 141 residues
+    assert not at.warning
+    settled(at.selectbox(key="other").set_value("HBB_HUMAN").run())
+    [warning] = at.warning
+    assert "up to 143 residues, and HBB" in warning.value.replace("\\", "").replace("\u2060", "")
+
+
+def test_a_map_begins_anew_with_labels_that_came_later(app):
+    at = app("app")
+    at.text_area(key="paste").set_value(">a\nMKVLAWGH\n>b\nACDEFGHI\n>c\nMSTKLVWW\n>d\nACDEFGHK\n").run()
+    settled(at)
+    settled(at.switch_page("pages/clusters.py").run())
+
+    def colour():
+        return next(box for box in at.sidebar.selectbox if box.label == "Colour by")
+
+    assert colour().value == "cluster"
+    settled(at.switch_page("pages/home.py").run())
+    at.file_uploader(key="labels").upload("l.csv", b"id,kind\na,x\nb,y\nc,x\nd,y\n").run()
+    settled(at.switch_page("pages/clusters.py").run())
+    assert colour().value == "kind"
+    settled(colour().set_value("length").run())
+    settled(at.switch_page("pages/home.py").run())
+    settled(at.switch_page("pages/clusters.py").run())
+    assert colour().value == "length"  # what somebody chose
 
 
 def test_clusters_colour_by_family_and_list_the_proteins(app):

@@ -189,6 +189,21 @@ def test_only_controls_of_pages_are_noted(key, value, fits):
     assert page_settings.fits(key, value) is fits
 
 
+def test_a_saved_session_takes_the_place_of_what_was_set_before(house):
+    at = with_toy(house.visit())
+    content = session_menu.session_bytes(session_menu._saved(at.session_state["session"]))
+    house.browser = "bob"
+    other = house.visit("similarity")
+    other.sidebar.toggle(key="centre").set_value(False).run()
+    other = house.reload(other)
+    session = other.session_state["session"]
+    assert session.settings["centre"] is False
+    other.session_state["centre"] = False  # left by a page that was looked at
+    settled(other.file_uploader(key="saved_session").upload("s.json", content).run())
+    assert ids(other) == ["one", "two"]
+    assert "centre" not in other.session_state["session"].settings
+
+
 def test_a_saved_session_comes_back_with_choices_and_settings(house):
     at = with_toy(house.visit())
     at.selectbox(key="protein").set_value("two").run()

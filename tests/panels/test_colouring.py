@@ -34,15 +34,29 @@ def test_it_begins_with_what_tells_groups_apart():
     assert colouring.colours(labelled(family=NUMBERS, kind=["a", "b"] * 10))[0] == "family"
 
 
+def test_many_groups_go_before_numbers_and_names_of_single_proteins():
+    n = 200
+    records = labelled(
+        accession=[f"A{i}" for i in range(n)],
+        mass=[f"{i}.5" for i in range(n)],
+        superfamily=[f"s{i % 45}" for i in range(n)],
+    )
+    assert colouring.colours(records) == ["superfamily", "mass", "accession", "cluster", "length"]
+
+
 @pytest.mark.parametrize(
     ("values", "is_scale"),
     [
         (NUMBERS, True),
         (["", *NUMBERS], True),
         (["-1e-3", "+.5", "7.", *NUMBERS], True),
+        ([*NUMBERS, "NA", "-", "n.d."], True),  # what people write for none
+        ([str(i % 40) for i in range(400)], True),  # more than a legend has room for
         (["1", "2", "3"] * 10, False),  # names of groups
-        ([*NUMBERS, "n.d."], False),
-        ([*NUMBERS, "nan"], False),
+        ([str(i % 15) for i in range(60)], False),  # clusters of one's own
+        ([f"1.{i % 20}" for i in range(60)], False),
+        (["0." + "0" * i for i in range(1, 20)], False),  # one number, in many spellings
+        ([*NUMBERS, "high"], False),
         ([*NUMBERS, "1_000"], False),
         ([*NUMBERS, "1e39"], False),  # no float32
         ([*NUMBERS, "9" * 5000], False),
@@ -51,13 +65,19 @@ def test_it_begins_with_what_tells_groups_apart():
     ],
 )
 def test_numbers_on_a_scale_are_told_from_names(values, is_scale):
-    assert colouring.is_measurement(values) is is_scale
+    assert (colouring.measurements(labelled(value=values), "value") is not None) is is_scale
+
+
+@pytest.mark.parametrize("name", ["family", "OX", "tax_id", "Cluster", "cluster", "EC"])
+def test_codes_are_never_a_scale(name):
+    records = labelled(**{name: [str(9606 + i) for i in range(50)]})
+    assert colouring.measurements(records, colouring.colour_name(name)) is None
 
 
 def test_a_measurement_is_a_scale_with_gaps():
-    values = colouring.colour_groups(labelled(activity=["", *NUMBERS]), "activity", [])
-    assert np.isnan(values[0])
-    np.testing.assert_array_equal(values[1:], np.float32(NUMBERS))
+    values = colouring.colour_groups(labelled(activity=["", "NA", *NUMBERS]), "activity", [])
+    assert np.isnan(values[:2]).all()
+    np.testing.assert_array_equal(values[2:], np.float32(NUMBERS))
 
 
 def test_groups_are_not_held_against_a_measurement():
@@ -67,7 +87,7 @@ def test_groups_are_not_held_against_a_measurement():
     projection = Projection(ids, np.random.default_rng(0).random((20, 2), np.float32), "umap", {})
     grouped = panels.Grouped(records, vectors, projection, np.array([0, 1] * 10))
     assert "Agreement with kind (adjusted Rand index)" in grouped.facts("kind").values
-    assert not any("Agreement" in name for name in grouped.facts("activity").values)
+    assert grouped.facts("activity").values["Agreement with groups"] == "none: activity is a scale"
     made = Provenance("fake", "1", "float32", layer=1)
     drawn = panels.clusters(grouped, MapLook(), "mine", made, pooling="mean", colour="activity").panel.figure
     assert drawn.data[0].marker.colorbar.title.text == "activity"

@@ -131,4 +131,4 @@ def test_lists_of_a_protein_that_the_map_shows_in_part_say_so():
         return {piece.note for piece in shown.beside if isinstance(piece, panels.Table)}
 
     assert noted(180) == {""}  # without a slider
-    assert noted(286) == {"Of all 286 residues; the strip under the map moves to them."}
+    assert noted(286) == {"Of all 286 residues, whether the map shows them at the moment or not."}

@@ -14,7 +14,7 @@ from training.corpus import Pool, build_pool
 from training.network import Network, Shape
 from training.optimiser import orthogonalise
 from training.schedule import Schedule
-from training.train import Run, to_tensors, train
+from training.train import Run, main, to_tensors, train
 
 
 @pytest.fixture
@@ -89,6 +89,15 @@ def test_a_wider_network_computes_the_same_until_it_is_trained(
     assert dict(wider.network.state_dict())["blocks.0.down.weight"][:, 64:].any(dim=0).all()
     with pytest.raises(ValueError, match="64 hidden units already, 32 is less"):
         Run.start_from(settings, pools, CPU, tmp_path, 32)
+
+
+def test_a_width_without_a_model_to_widen_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["train", "--run", str(tmp_path), "--widen", "96"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--start-from" in capsys.readouterr().err
 
 
 GPU = torch.device("cuda")

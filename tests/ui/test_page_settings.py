@@ -37,4 +37,5 @@ def test_a_control_that_goes_meanwhile_is_no_error(state):
 def test_neither_is_it_in_what_a_page_showed(state):
     session = type("Session", (), {"protein": "p", "layer": 1, "head": 0, "precision": "float32"})()
     spec = type("Spec", (), {"name": "mini"})()
-    assert exhibits._choices(session, spec)["widgets"] == {"seed": 3}
+    assert exhibits._choices(session, spec, "clusters")["widgets"] == {"seed": 3}
+    assert exhibits._choices(session, spec, "logits")["widgets"] == {}
