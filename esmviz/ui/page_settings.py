@@ -42,7 +42,9 @@ OF_PAGE: Mapping[str, Mapping[str, type]] = MappingProxyType(
     }
 )
 _EVERYWHERE: Mapping[str, type] = MappingProxyType({"image_format": str})
-KINDS = _EVERYWHERE | {name: kind for page in OF_PAGE.values() for name, kind in page.items()}
+KINDS: Mapping[str, type] = MappingProxyType(
+    {k: v for of in (*OF_PAGE.values(), _EVERYWHERE) for k, v in of.items()}
+)
 _NUMBERED = "neighbours|smallest|k|colour|part|part_other|stretch"
 _SUFFIXED = re.compile(rf"(layers)_.{{1,200}}|({_NUMBERED})_\d{{1,9}}", re.DOTALL)
 _PLAIN = frozenset(KINDS) - {"layers", *_NUMBERED.split("|")}
