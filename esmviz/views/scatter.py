@@ -16,7 +16,7 @@ from esmviz.views.frame import caption_text, colour_bar, colour_range, finish
 
 PLOT_PX = 600
 NARROW_PX = 500  # about the width of the map beside a table
-LEGEND_PX, LETTER_PX = 64, 7  # of a legend: markers and margins, and each letter
+LEGEND_PX, LETTER_PX = 46, 6  # of a legend: markers and margins, and each letter
 MOST_SVG = 2000  # points; beyond, WebGL draws them
 MOST_GROUPS = 30  # entries in a legend; the smallest groups beyond share one grey
 _BARE = {  # distances on a map have no unit
