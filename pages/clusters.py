@@ -28,6 +28,8 @@ with ui.opened("clusters", needs="hidden_states", layers_from=0) as choice:
         points = ui.panel(choice, shown.panel, points=True)
     with side:
         ui.beside(grouped.facts(colour))
+        if grouped.is_mostly_noise:
+            st.caption(ui.texts.MOSTLY_NOISE)
         picked = views.selected_indices(points)
         listed = grouped.listed(picked)
         ui.beside(listed, height=420)

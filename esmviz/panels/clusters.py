@@ -74,6 +74,11 @@ class Grouped:
         """What ``listed`` lists."""
         return [self.records[index] for index in picked] or self.records
 
+    @property
+    def is_mostly_noise(self) -> bool:
+        """Whether more than half are in no group."""
+        return 2 * sum(int(cluster) < 0 for cluster in self.clusters) > len(self.clusters)
+
     def facts(self, colour: str) -> Facts:
         """How many groups, how much noise, and how well they match the labels."""
         clusters, names = self.clusters, colouring.label_values(self.records, colour)

@@ -184,6 +184,10 @@ NO_EFFECTS = (
     "{title} does not predict mutation effects: on measured variants it does not reliably beat a substitution table. "
     "Read this map as the model's taste. For decisions choose {better} on the Models page."
 )
+MOSTLY_NOISE = (
+    "More than half are noise: no group is dense enough to take them in. A smaller *Smallest group* leaves fewer, "
+    "*k-means* none."
+)
 OF_ALL = "Of all {n:,} residues, whether the map shows them at the moment or not."
 BEYOND_TRAINING = (
     "{title} was trained on stretches of up to {longest:,} residues, and {id} has {n:,}. What it shows between "

@@ -415,6 +415,19 @@ def test_the_second_protein_of_a_comparison_is_warned_of_too(app, fake):
     assert "up to 143 residues, and HBB" in warning.value.replace("\\", "").replace("\u2060", "")
 
 
+def test_a_set_that_is_mostly_noise_says_what_helps(app, monkeypatch):
+    at = app("clusters")
+    is_noisy = "More than half are noise" in words(at)
+    noise = next(line for line in words(at).splitlines() if line.startswith("Noise"))
+    n_noise, n = map(int, re.findall(r"\d+", noise))
+    assert is_noisy == (2 * n_noise > n)
+    settled(at.selectbox(key="grouping").set_value("k-means").run())
+    assert "More than half are noise" not in words(at)
+    monkeypatch.setattr("esmviz.analysis.clustering.kmeans", lambda vectors, **_: np.full(len(vectors), -1))
+    settled(at.number_input(key="k_58").set_value(5).run())
+    assert "More than half are noise" in words(at)
+
+
 def test_a_map_begins_anew_with_labels_that_came_later(app):
     at = app("app")
     at.text_area(key="paste").set_value(">a\nMKVLAWGH\n>b\nACDEFGHI\n>c\nMSTKLVWW\n>d\nACDEFGHK\n").run()
