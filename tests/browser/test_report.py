@@ -24,10 +24,11 @@ def reported(app, example):
     app.upload("mine.fasta", fasta.encode())
     app.expect_text("3 proteins")
     app.chart("first-look")
+    app.idle()  # what a page showed counts when it has run to its end
     for title, chart in (("Similarity", "similarity"), ("Logits", "mutations"), ("Clusters", "clusters")):
         app.go(title)
         app.chart(chart)
-    app.idle()
+        app.idle()
     app.go("Report")
     app.expect_text("Methods, to paste")
     app.keyed("report_title").locator("input").fill(HOSTILE)
