@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from esmviz.types import FloatArray, Predictor, ProteinRecord, Provenance
+from esmviz.types import FloatArray, IntArray, Predictor, ProteinRecord, Provenance
 from esmviz.views import theme
 from esmviz.views.axes import residue_axis
 from esmviz.views.frame import caption_text, finish
@@ -21,7 +21,7 @@ NAME = 40  # characters of a class's name beside an axis or in a legend
 
 def prediction_bars(
     values: FloatArray,
-    shown: Sequence[int],
+    shown: Sequence[int] | IntArray,
     predictor: Predictor,
     record: ProteinRecord,
     provenance: Provenance,
@@ -59,7 +59,7 @@ def prediction_bars(
 
 def prediction_profile(
     values: FloatArray,
-    shown: Sequence[int],
+    shown: Sequence[int] | IntArray,
     predictor: Predictor,
     record: ProteinRecord,
     provenance: Provenance,
