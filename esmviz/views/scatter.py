@@ -77,6 +77,7 @@ def projection_scatter(
         _made_by(projection),
         f"{n_proteins} proteins",
         "" if is_text else colour_range(*_ends(groups)),
+        "" if is_text else _grey_note(groups),
         note,
     )
     finish(figure, caption, plot_px=PLOT_PX, top_px=36 if is_text else 72)
@@ -217,6 +218,16 @@ def _made_by(projection: Projection) -> str:
     if shares := projection.params.get("explained"):
         told.append(f"the axes show {' and '.join(f'{share:.0%}' for share in shares)} of the variance")
     return f"{projection.method.upper()}{': ' if told else ''}{', '.join(told)}"
+
+
+def _grey_note(values: ArrayLike) -> str:
+    """For the caption: how many proteins have no number.
+
+    >>> _grey_note([1.0, np.nan]), _grey_note([1.0])
+    ('1 without a number in grey', '')
+    """
+    n_grey = int(np.isnan(np.asarray(values, dtype=np.float32)).sum())
+    return f"{n_grey} without a number in grey" if n_grey else ""
 
 
 def _ends(values: ArrayLike) -> tuple[float, float]:

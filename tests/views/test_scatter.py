@@ -74,6 +74,7 @@ def test_numbers_get_a_bar_and_nan_is_grey():
     assert coloured.marker.colorbar.title.text == "family"
     assert not figure.layout.showlegend
     assert "colours 1 to 5" in noted(figure, "caption")
+    assert "1 without a number in grey" in noted(figure, "caption").replace("<br>", " ")
 
 
 def test_many_groups_get_symbols_and_the_smallest_share_a_grey():
